@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Strict JSON getters; see json.h. */
+#include "base/json.h"
+
+#include <string.h>
+
+#define DEPTH_MAX 32
+
+/* json-glib parses recursively: refuse what is nested too deeply before it sees it. */
+static gboolean depth_ok(const char *text, gsize length)
+{
+    int depth = 0;
+    gboolean quoted = FALSE;
+
+    for (gsize i = 0; i < length; i++) {
+        if (quoted) {
+            if (text[i] == '\\')
+                i++;
+            else if (text[i] == '"')
+                quoted = FALSE;
+        } else if (text[i] == '"') {
+            quoted = TRUE;
+        } else if (text[i] == '{' || text[i] == '[') {
+            if (++depth > DEPTH_MAX)
+                return FALSE;
+        } else if (text[i] == '}' || text[i] == ']') {
+            depth--;
+        }
+    }
+    return TRUE;
+}
+
+JsonObject *json_parse(const char *text, gssize length, GError **error)
+{
+    gsize size = length < 0 ? strlen(text) : (gsize)length;
+    g_autoptr(JsonParser) parser = json_parser_new_immutable();
+    JsonNode *root;
+
+    if (size > JSON_MAX || !depth_ok(text, size)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                    "JSON is too large or nested too deeply");
+        return NULL;
+    }
+    if (!json_parser_load_from_data(parser, text, (gssize)size, error)) {
+        g_prefix_error(error, "not JSON: ");
+        return NULL;
+    }
+    root = json_parser_get_root(parser);
+    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "JSON: an object is expected");
+        return NULL;
+    }
+    return json_object_ref(json_node_get_object(root));
+}
+
+static char *object_text(JsonObject *object, gboolean pretty)
+{
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+
+    json_node_set_object(node, object);
+    return json_to_string(node, pretty);
+}
+
+char *json_text(JsonObject *object)
+{
+    return object_text(object, FALSE);
+}
+
+char *json_pretty(JsonObject *object)
+{
+    return object_text(object, TRUE);
+}
+
+/* The member's node, or NULL when it is absent or null. */
+static JsonNode *present(JsonObject *object, const char *member)
+{
+    JsonNode *node = json_object_get_member(object, member);
+
+    return node && !JSON_NODE_HOLDS_NULL(node) ? node : NULL;
+}
+
+static gboolean wrong(GError **error, const char *member, const char *expected)
+{
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "\"%s\": %s is expected", member,
+                expected);
+    return FALSE;
+}
+
+gboolean json_opt_string(JsonObject *object, const char *member, const char **value,
+                         const char *fallback, GError **error)
+{
+    JsonNode *node = present(object, member);
+
+    *value = fallback;
+    if (!node)
+        return TRUE;
+    if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_STRING)
+        return wrong(error, member, "a string");
+    *value = json_node_get_string(node);
+    return TRUE;
+}
+
+gboolean json_get_string(JsonObject *object, const char *member, const char **value, GError **error)
+{
+    return json_opt_string(object, member, value, NULL, error) &&
+           (*value || wrong(error, member, "a string"));
+}
+
+gboolean json_opt_int(JsonObject *object, const char *member, gint64 minimum, gint64 maximum,
+                      gint64 *value, gint64 fallback, GError **error)
+{
+    JsonNode *node = present(object, member);
+
+    *value = fallback;
+    if (!node)
+        return TRUE;
+    if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_INT64)
+        return wrong(error, member, "a whole number");
+    *value = json_node_get_int(node);
+    if (*value < minimum || *value > maximum) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                    "\"%s\": %" G_GINT64_FORMAT " is outside %" G_GINT64_FORMAT
+                    " to %" G_GINT64_FORMAT,
+                    member, *value, minimum, maximum);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean json_get_int(JsonObject *object, const char *member, gint64 minimum, gint64 maximum,
+                      gint64 *value, GError **error)
+{
+    if (!present(object, member))
+        return wrong(error, member, "a whole number");
+    return json_opt_int(object, member, minimum, maximum, value, 0, error);
+}
+
+gboolean json_opt_bool(JsonObject *object, const char *member, gboolean *value, gboolean fallback,
+                       GError **error)
+{
+    JsonNode *node = present(object, member);
+
+    *value = fallback;
+    if (!node)
+        return TRUE;
+    if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_BOOLEAN)
+        return wrong(error, member, "true or false");
+    *value = json_node_get_boolean(node);
+    return TRUE;
+}
+
+gboolean json_get_bool(JsonObject *object, const char *member, gboolean *value, GError **error)
+{
+    if (!present(object, member))
+        return wrong(error, member, "true or false");
+    return json_opt_bool(object, member, value, FALSE, error);
+}
+
+gboolean json_get_object(JsonObject *object, const char *member, JsonObject **value, GError **error)
+{
+    JsonNode *node = present(object, member);
+
+    if (!node || !JSON_NODE_HOLDS_OBJECT(node))
+        return wrong(error, member, "an object");
+    *value = json_node_get_object(node);
+    return TRUE;
+}
+
+gboolean json_get_array(JsonObject *object, const char *member, JsonArray **value, GError **error)
+{
+    JsonNode *node = present(object, member);
+
+    if (!node || !JSON_NODE_HOLDS_ARRAY(node))
+        return wrong(error, member, "an array");
+    *value = json_node_get_array(node);
+    return TRUE;
+}
+
+gboolean json_opt_map(JsonObject *object, const char *member, char ***keys, char ***values,
+                      GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    JsonObject *map = NULL;
+
+    if (present(object, member)) {
+        if (!json_get_object(object, member, &map, error))
+            return FALSE;
+        g_autoptr(GList) members = json_object_get_members(map);
+        for (GList *m = members; m; m = m->next) {
+            const char *text;
+            if (!json_get_string(map, m->data, &text, error)) {
+                g_prefix_error(error, "\"%s\": ", member);
+                return FALSE;
+            }
+            g_ptr_array_add(names, g_strdup(m->data));
+            g_ptr_array_add(texts, g_strdup(text));
+        }
+    }
+    g_ptr_array_add(names, NULL);
+    g_ptr_array_add(texts, NULL);
+    *keys = (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
+    *values = (char **)g_ptr_array_free(g_steal_pointer(&texts), FALSE);
+    return TRUE;
+}
