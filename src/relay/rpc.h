@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libvirt's RPC on its way through the relay: packets put together, keepalives answered here, and
+ * every other packet shown to a judge before it goes on.
+ *
+ * Packet: u32 length (with itself), u32 program, u32 version, i32 procedure, i32 type, u32 serial,
+ * i32 status, then XDR (libvirt: src/rpc/virnetprotocol.x). Longer than RPC_PACKET_MAX, or shorter than its header: the session fails.
+ */
+#pragma once
+#include "relay/session.h"
+
+#define RPC_PROGRAM_REMOTE    0x20008086u
+#define RPC_PROGRAM_KEEPALIVE 0x6b656570u
+#define RPC_HEADER_SIZE       28
+#define RPC_PACKET_MAX        (4 * 1024 * 1024)
+
+enum { RPC_CALL = 0, RPC_REPLY = 1, RPC_EVENT = 2, RPC_STREAM = 3 };
+enum { RPC_OK = 0, RPC_FAILED = 1, RPC_CONTINUE = 2 };
+enum { /* procedures of the remote program that a landing may use, in the order they come */
+    RPC_AUTH_LIST = 66,
+    RPC_CONNECT_SUPPORTS_FEATURE = 60,
+    RPC_CONNECT_OPEN = 1,
+    RPC_MIGRATE_PREPARE3_PARAMS = 303,
+    RPC_MIGRATE_FINISH3_PARAMS = 306,
+    RPC_CONNECT_CLOSE = 2
+};
+
+typedef struct {
+    uint32_t program, version;
+    int32_t procedure, type;
+    uint32_t serial;
+    int32_t status;
+    const uint8_t *body; /* XDR behind the header; borrowed */
+    size_t body_length;
+} rpc_packet;
+
+typedef enum {
+    RPC_TO_PEER,  /* came from the local libvirt */
+    RPC_FROM_PEER /* came over the session, goes to the local libvirt */
+} rpc_direction;
+
+typedef struct {
+    /* TRUE: the packet goes on. FALSE with an error: the session fails with it. May block: it runs in
+     * the rpc stream's own thread, and nothing but this stream waits for it. Keepalive packets never
+     * get here. */
+    gboolean (*judge)(const rpc_packet *packet, rpc_direction direction, void *user, GError **error);
+    void *user;
+} rpc_judge;
+
+/* A pump codec for session_listen/session_offer; `user` is an rpc_judge that outlives the session. */
+pump_codec *rpc_codec_new(void *judge);
