@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The journal: what this host knows of every migration, on disk before anybody else can see its effect.
+ *
+ * One SQLite database a host (default /var/lib/ferry/journal.db), WAL, synchronous=FULL: when a writing
+ * function returns TRUE the row survives a power cut. ferryd and all workers of a host write to it, each
+ * through its own handle; a handle belongs to one thread at a time. Waits at most 10 s for another
+ * writer. Errors are G_IO_ERROR_* with the path and what to do (full disk, read-only, newer schema).
+ */
+#pragma once
+#include <gio/gio.h>
+
+typedef struct journal journal;
+
+/* Creates it (mode 0600) with its schema if need be. */
+journal *journal_open(const char *path, gboolean read_only, GError **error);
+void journal_close(journal *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal, journal_close)
+
+/* What was decided about who owns the guest (I1). Only these steps are legal:
+ * source: NONE -> GIVEN_UP -> (GIVEN_UP | TAKEN_BACK); target: NONE -> ACCEPTED or REFUSED. */
+typedef enum {
+    DECISION_NONE,
+    DECISION_GIVEN_UP,   /* source: never resumes the guest again … */
+    DECISION_TAKEN_BACK, /* … unless the target has durably refused */
+    DECISION_ACCEPTED,   /* target: the guest is ours, start it */
+    DECISION_REFUSED     /* target: we shall never start it */
+} journal_decision;
+const char *journal_decision_name(journal_decision decision);
+
+typedef struct {
+    char *id;      /* UUID of the migration, the same on both hosts */
+    char *role;    /* source, target */
+    char *vm, *vm_uuid, *peer;
+    char *phase;   /* a name of migrate/phase.h */
+    journal_decision decision;
+    char *token;   /* commit token, hex; NULL before the decision */
+    char *details; /* JSON: request or landing as it began, plan once made */
+    char *status;  /* JSON: the last status object */
+    gint64 began, changed, ended; /* Unix time, µs; ended 0: not yet */
+} journal_entry;
+void journal_entry_free(journal_entry *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal_entry, journal_entry_free)
+
+/* Durable, each in one transaction. An id that exists already (begin) or does not (the others) is an error. */
+gboolean journal_begin(journal *self, const journal_entry *entry, GError **error);
+gboolean journal_set_phase(journal *self, const char *id, const char *phase, const char *status,
+                           GError **error);
+gboolean journal_set_details(journal *self, const char *id, const char *details, GError **error);
+/* An illegal step is G_IO_ERROR_WRONG_STATE and changes nothing; repeating the same decision with the same token succeeds. */
+gboolean journal_decide(journal *self, const char *id, journal_decision decision, const char *token,
+                        GError **error);
+/* The last phase and status; the entry counts as ended from now on. */
+gboolean journal_end(journal *self, const char *id, const char *phase, const char *status, GError **error);
+
+/* NULL without error: no such entry. */
+journal_entry *journal_find(journal *self, const char *id, GError **error);
+/* Newest first; unfinished ones only, or the last `most`. Elements are owned by the array. */
+GPtrArray *journal_list(journal *self, gboolean unfinished_only, guint most, GError **error);
+
+/* Files kept for a time: the source's disks as the way back, landed data for the next try. */
+typedef struct {
+    char *path;     /* where it lies now */
+    char *original; /* what it was called */
+    char *kind;     /* way-back, landed */
+    char *id;       /* migration */
+    char *vm_uuid;
+    gint64 until;   /* Unix time, seconds: may be deleted from then on */
+} journal_kept;
+gboolean journal_keep(journal *self, const journal_kept *file, GError **error); /* replaces a row of the same path */
+gboolean journal_forget(journal *self, const char *path, GError **error);
+GPtrArray *journal_kept_list(journal *self, gint64 expired_at /* 0: all */, GError **error);
