@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Process 1 of a lab host: builds the host's file system, then reaps until it is told to die.
+
+Started by host.py as a script, already alone in a new pid namespace. When it dies the kernel kills
+every process of the host and, with them, frees its mounts, interfaces and sockets: nothing of a host
+can outlive this process. argv[1] is a JSON object, argv[2] the number of a socket to the lab's
+owner: "ready" (or a sentence on what failed) goes out; "detach" comes in when the host shall outlive
+its owner. End of file before that means that the owner is gone.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+import kernel  # the folder of this file comes first in sys.path
+
+# Private to each host; all else of /etc is the machine's, through symbolic links.
+OWN_ETC = ("ferry", "hostname", "hosts", "libvirt", "machine-id", "openvswitch", "pki")
+OWN_VAR = ("cache/libvirt", "lib/ferry", "lib/libvirt/boot", "lib/libvirt/images",
+           "lib/libvirt/qemu", "log/ferry", "log/libvirt", "log/openvswitch", "tmp")
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def build_etc(spec, folder, machine_etc):
+    os.makedirs(folder)
+    for name in os.listdir(machine_etc):
+        if name not in OWN_ETC:
+            os.symlink(f"/run/host/etc/{name}", f"{folder}/{name}")
+    for name in ("ferry", "libvirt", "openvswitch", "pki"):
+        os.mkdir(f"{folder}/{name}")
+    write(f"{folder}/hostname", spec["host"] + "\n")
+    write(f"{folder}/hosts", spec["hosts_file"])
+    write(f"{folder}/machine-id", spec["uuid"].replace("-", "") + "\n")
+
+
+def build_var(folder):
+    for name in OWN_VAR:
+        os.makedirs(f"{folder}/{name}")
+    os.symlink("/run", f"{folder}/run")
+    os.symlink("/run/lock", f"{folder}/lock")
+
+
+def build_root(spec):
+    """Mount the host's own /etc, /var, /srv, /run, /proc and /sys, all else as on the machine."""
+    kernel.mount(None, "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
+    state, root = spec["state"], spec["root"]
+    visible = [(path, os.open(path, os.O_PATH)) for path in spec["visible"]]
+    if root:
+        kernel.bind(root, root)
+        for name in ("/dev", "/tmp"):
+            kernel.bind(name, root + name)
+
+    build_etc(spec, f"{state}/etc", f"{root}/etc")
+    build_var(f"{state}/var")
+    os.mkdir(f"{state}/srv")
+
+    kernel.mount("tmpfs", f"{root}/run", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
+    for name in ("host/etc", "lock", "libvirt", "openvswitch", "ferry"):
+        os.makedirs(f"{root}/run/{name}")
+    kernel.bind(f"{root}/etc", f"{root}/run/host/etc")
+    for name in ("etc", "var", "srv"):
+        kernel.bind(f"{state}/{name}", f"{root}/{name}")
+    safe = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    kernel.mount("proc", f"{root}/proc", "proc", safe)
+    kernel.mount("sysfs", f"{root}/sys", "sysfs", safe)
+
+    # The source and the state folder keep their paths, also below something just covered.
+    for path, fd in visible:
+        here = root + path
+        if not os.path.exists(here) or not os.path.samestat(os.stat(here), os.fstat(fd)):
+            os.makedirs(here, exist_ok=True)
+            kernel.bind(f"/proc/self/fd/{fd}", here)
+        os.close(fd)
+    if root:
+        kernel.pivot_root(root)
+    os.chdir("/")
+
+
+def reap():
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+
+
+def serve(owner):
+    wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(wake_write)
+    owner.sendall(b"ready")
+    sources = [wake_read, owner]
+    while True:
+        for source in select.select(sources, [], [])[0]:
+            if source is owner:
+                if owner.recv(16) != b"detach":
+                    return
+                sources.remove(owner)
+                owner.close()
+            else:
+                os.read(wake_read, 4096)
+                reap()
+
+
+def main():
+    spec = json.loads(sys.argv[1])
+    owner = socket.socket(fileno=int(sys.argv[2]))
+    owner.set_inheritable(False)
+    os.setsid()
+    try:
+        kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS
+                       | kernel.CLONE_NEWIPC)
+        socket.sethostname(spec["host"])
+        build_root(spec)
+    except (OSError, KeyError) as error:
+        owner.sendall(f"{error}".encode())
+        return 1
+    serve(owner)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

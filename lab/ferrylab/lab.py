@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A lab: hypervisors, a client and the switch between them, as namespaces of this machine."""
+
+import concurrent.futures
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import uuid
+
+from . import cables, kernel, switch, topology
+from .host import Host, Init, control, spawn_init
+from .virthost import VirtHost
+from .wait import LabError, wait_until
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def base_folder():
+    """Where all labs live: $FERRY_LAB_DIR or build/labs in the source tree."""
+    return os.path.abspath(os.environ.get("FERRY_LAB_DIR") or os.path.join(SOURCE, "build/labs"))
+
+
+def names():
+    """Names of the labs that have a state folder, up or not."""
+    try:
+        return sorted(name for name in os.listdir(base_folder()) if not name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+class Lab:
+    """with Lab("name") as lab: lab.alpha.run(["true"]) …; or lab.up(), lab.down(); or attach().
+
+    hypervisors: plans from topology. tie_to_parent: the lab dies with this process, however that
+    ends; otherwise it stays until down(). roots: {host: folder of another Linux system to run in}.
+    flavours: {host: "libvirtd" or "modular"}.
+    """
+
+    def __init__(self, name="lab", hypervisors=(topology.ALPHA, topology.ZULU),
+                 tie_to_parent=False, roots=None, flavours=None):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
+            raise LabError(f"“{name}” cannot name a lab: use lower-case letters, digits and “-”")
+        self.name = name
+        self.base = base_folder()
+        self.folder = os.path.join(self.base, name)
+        self.tie_to_parent = tie_to_parent
+        self.roots, self.flavours = roots or {}, flavours or {}
+        self.plans = {plan.name: plan for plan in hypervisors}
+        self.cables = cables.plan(hypervisors)
+        self.hosts = {}
+        self._inits = []    # Popen objects of the inits we started
+        self._owners = []   # our ends of their control sockets
+
+    # Finding things
+
+    def __getitem__(self, name):
+        try:
+            return self.hosts[name]
+        except KeyError:
+            there = ", ".join(self.hosts) or "none: it is not up"
+            raise LabError(f"lab {self.name} has no host {name}; there are {there}") from None
+
+    def __getattr__(self, name):
+        hosts = self.__dict__.get("hosts", {})
+        if name in hosts:
+            return hosts[name]
+        raise AttributeError(name)
+
+    @property
+    def hypervisors(self):
+        return [self[name] for name in self.plans]
+
+    def link(self, name):
+        """A network ("mig0") or one cable ("alpha:mig0"); see cables.Link."""
+        return cables.Link(self, name)
+
+    @staticmethod
+    def program(path):
+        """Path of a program of the build, e.g. lab/wire, under $FERRY_BUILD or build/."""
+        build = os.environ.get("FERRY_BUILD") or os.path.join(SOURCE, "build")
+        found = os.path.join(os.path.abspath(build), path)
+        if not os.access(found, os.X_OK):
+            raise LabError(f"{found} is not there: build first (make), or set FERRY_BUILD")
+        return found
+
+    # Up and down
+
+    @contextlib.contextmanager
+    def _locked(self):
+        """Only one up or down of a name at a time."""
+        os.makedirs(os.path.join(self.base, ".locks"), exist_ok=True)
+        with open(os.path.join(self.base, ".locks", self.name), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _alive_lock(self):
+        """The lock that every init of this lab holds as long as it lives."""
+        return open(os.path.join(self.folder, "alive"), "a", encoding="ascii")
+
+    def is_alive(self):
+        """True while any host of this lab lives, whoever started it."""
+        try:
+            with self._alive_lock() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return False
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+
+    def up(self):
+        """Start everything; clears what a killed run of this name left. Returns self."""
+        if os.geteuid() != 0:
+            raise LabError("a lab needs root: it makes network and mount namespaces")
+        with self._locked():
+            if self._complete():
+                raise LabError(f"lab {self.name} is up already: use it, or take it down "
+                               f"(lab/lab down {self.name})")
+            self._clear()
+            try:
+                self._start()
+            except BaseException:
+                self._keep_logs()
+                self._clear()
+                raise
+        return self
+
+    def _start(self):
+        os.makedirs(self.folder)
+        hosts = [*self.plans, topology.CLIENT, topology.TOR]
+        with self._alive_lock() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            started = {name: self._spawn(name, lock.fileno()) for name in hosts}
+        # Until the end every init dies with us: there is no record of them yet.
+        inits = {}
+        for name, owner in started.items():
+            control(owner, name, self._log(name))
+            pid = self._inits[len(inits)].pid
+            inits[name] = Init(pid, kernel.start_time(pid))
+        self._enter(inits)
+        cables.pull(self.cables, self.hosts)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            jobs = [pool.submit(switch.tor, self.tor, self.cables, self.plans.values()),
+                    pool.submit(self._start_client)]
+            for host in self.hypervisors:
+                jobs.append(pool.submit(self._start_networks, host))
+                jobs.append(pool.submit(switch.hypervisor, host, host.plan))
+                jobs.append(pool.submit(self._start_libvirt, host))
+            for job in jobs:
+                job.result()
+        self._record(inits)
+        if not self.tie_to_parent:
+            for owner in self._owners:
+                owner.sendall(b"detach")
+                owner.close()
+            self._owners = []
+
+    def _log(self, host):
+        return os.path.join(self.folder, f"{host}.init.log")
+
+    def _uuid(self, host):
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"ferry-lab:{self.folder}/{host}"))
+
+    def _spawn(self, name, lock):
+        state = os.path.join(self.folder, name)
+        os.makedirs(state)
+        spec = {"host": name, "uuid": self._uuid(name), "state": state,
+                "root": self.roots.get(name, ""), "visible": [SOURCE, self.base],
+                "hosts_file": topology.hosts_file(self.plans.values())}
+        init, owner = spawn_init(spec, self._log(name), (lock,))
+        self._inits.append(init)
+        self._owners.append(owner)
+        return owner
+
+    def _enter(self, inits):
+        for name, init in inits.items():
+            folder = os.path.join(self.folder, name)
+            if name in self.plans:
+                self.hosts[name] = VirtHost(name, init, folder, self.plans[name],
+                                            self.flavours.get(name, "libvirtd"))
+            else:
+                self.hosts[name] = Host(name, init, folder)
+
+    def _start_client(self):
+        lines = ["link set lo up", "link set mgmt up",
+                 f"addr add {topology.NETWORKS['mgmt']}.{topology.CLIENT_NUMBER}/24 dev mgmt"]
+        for vlan in topology.VLANS:
+            cables.offload(self.client, f"vlan{vlan}", "off")
+            lines += [f"addr add {topology.vlan_address(vlan, 1)}/24 dev vlan{vlan}",
+                      f"link set vlan{vlan} up"]
+        cables.ip_batch(self.client, lines)
+
+    @staticmethod
+    def _start_networks(host):
+        lines = ["link set lo up"]
+        for network in topology.NETWORKS:
+            lines += [f"addr add {host.address(network)}/24 dev {network}",
+                      f"link set {network} up"]
+        cables.ip_batch(host, lines)
+
+    def _start_libvirt(self, host):
+        host.configure_libvirt(self._uuid(host.name))
+        seed = None
+        if host.name not in self.roots:
+            os.makedirs(os.path.join(self.base, ".cache"), exist_ok=True)
+            seed = os.path.join(self.base, ".cache", "qemu-capabilities")
+        host.start_libvirt(seed)
+
+    def _record(self, inits):
+        record = {"boot": kernel.boot_id(), "owner": os.getpid() if self.tie_to_parent else None,
+                  "hosts": {name: [init.pid, init.start] for name, init in inits.items()},
+                  "hypervisors": [[plan.name, plan.number, [list(vars(s).values())
+                                                             for s in plan.switches]]
+                                  for plan in self.plans.values()],
+                  "flavours": self.flavours, "roots": self.roots}
+        path = os.path.join(self.folder, "lab.json")
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
+        os.rename(path + ".new", path)
+
+    @staticmethod
+    def _read_record(folder):
+        """The record of a lab of this boot, or None."""
+        try:
+            with open(os.path.join(folder, "lab.json"), encoding="utf-8") as file:
+                record = json.load(file)
+        except FileNotFoundError:
+            return None
+        return record if record["boot"] == kernel.boot_id() else None
+
+    def _recorded_inits(self):
+        record = self._read_record(self.folder)
+        return {name: Init(*value) for name, value in record["hosts"].items()} if record else {}
+
+    def _complete(self):
+        inits = self._recorded_inits()
+        return bool(inits) and all(init.alive() for init in inits.values())
+
+    @classmethod
+    def attach(cls, name="lab"):
+        """A lab that some other program brought up. close() leaves it."""
+        folder = os.path.join(base_folder(), name)
+        record = cls._read_record(folder)
+        if not record:
+            raise LabError(f"lab {name} is not up: bring it up with lab/lab up {name}")
+        plans = [topology.HypervisorPlan(host, number, tuple(topology.Switch(*s) for s in switches))
+                 for host, number, switches in record["hypervisors"]]
+        lab = cls(name, plans, roots=record["roots"], flavours=record["flavours"])
+        if not lab._complete():
+            raise LabError(f"lab {name} has lost hosts: take it down with lab/lab down {name}")
+        lab._enter(lab._recorded_inits())
+        return lab
+
+    def down(self):
+        """Kill everything in the lab and remove its folder."""
+        with self._locked():
+            self._clear()
+
+    def _clear(self):
+        for init in self._recorded_inits().values():
+            init.kill()
+        for owner in self._owners:
+            owner.close()
+        for init in self._inits:
+            init.kill()
+
+        def dead():
+            for host in self.hosts.values():
+                host.reap()
+            for init in self._inits:
+                init.poll()
+            return not self.is_alive()
+        wait_until(dead, 30, f"the processes of lab {self.name} to end")
+        self.close()
+        self._inits, self._owners = [], []
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if os.path.exists(self.folder):
+            shutil.rmtree(self.folder)
+
+    def close(self):
+        """Leave the lab without taking it down."""
+        for host in self.hosts.values():
+            host.close()
+        self.hosts = {}
+
+    def _keep_logs(self):
+        """Copy the logs to .logs/NAME: the state folder goes away."""
+        target = os.path.join(self.base, ".logs", self.name)
+        shutil.rmtree(target, ignore_errors=True)
+        os.makedirs(target)
+        for name in [*self.plans, topology.CLIENT, topology.TOR]:
+            logs = os.path.join(self.folder, name, "var/log")
+            if os.path.isdir(logs):
+                shutil.copytree(logs, os.path.join(target, name), symlinks=True)
+            if os.path.exists(self._log(name)):
+                shutil.copy(self._log(name), target)
+        return target
+
+    def __enter__(self):
+        return self.up()
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None and issubclass(kind, Exception):
+            error.add_note(f"logs: {self._keep_logs()}") if hasattr(error, "add_note") \
+                else self._keep_logs()
+        self.down()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Open vSwitch in a lab host: a userspace datapath of its own, and the lab's bridges."""
+
+from . import topology
+from .cables import ip_batch, offload
+
+DB = "/etc/openvswitch/conf.db"
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+
+
+def start(host):
+    run, log = "/run/openvswitch", "/var/log/openvswitch"
+    host.run(["ovsdb-tool", "create", DB, SCHEMA])
+    host.run(["ovsdb-server", DB, f"--remote=punix:{run}/db.sock", "--detach", "--no-chdir",
+              f"--pidfile={run}/ovsdb-server.pid", f"--log-file={log}/ovsdb-server.log"])
+    host.run(["ovs-vsctl", "--no-wait", "init"])
+    host.run(["ovs-vswitchd", f"unix:{run}/db.sock", "--detach", "--no-chdir",
+              f"--pidfile={run}/ovs-vswitchd.pid", f"--log-file={log}/ovs-vswitchd.log"])
+
+
+def bridges(host, ports):
+    """ports: {bridge: [(interface, [column=value, …])]}; interfaces exist already."""
+    command = ["ovs-vsctl"]
+    for bridge, members in ports.items():
+        command += ["--", "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev"]
+        for interface, columns in members:
+            offload(host, interface, "off")
+            command += ["--", "add-port", bridge, interface, *columns]
+    host.run(command)
+    ip_batch(host, [f"link set {name} up" for bridge, members in ports.items()
+                    for name in (bridge, *(interface for interface, _ in members))])
+
+
+def hypervisor(host, plan):
+    """The virtual switches of a hypervisor."""
+    start(host)
+    bridges(host, {switch.name: [(switch.uplink, [])]
+                   for switch in plan.switches if switch.openvswitch})
+    for switch in plan.switches:
+        if not switch.openvswitch:
+            offload(host, switch.uplink, "off")
+            ip_batch(host, [f"link add {switch.name} type bridge",
+                            f"link set {switch.uplink} master {switch.name}",
+                            f"link set {switch.uplink} up", f"link set {switch.name} up"])
+
+
+def tor(host, cables, hypervisors):
+    """The top-of-rack switch, which also marks what comes from each hypervisor."""
+    start(host)
+    trunk = "trunks=" + ",".join(map(str, topology.VLANS))
+    switched = [cable for cable in cables if not cable.bridged]
+    bridges(host, {"tor": [(cable.tor_end, [f"tag={cable.vlan}" if cable.vlan else trunk])
+                           for cable in switched]})
+    tos = {plan.name: plan.tos for plan in hypervisors}
+    flows = [f"priority=100,ip,in_port={cable.tor_end},actions=mod_nw_tos:{tos[cable.host]},NORMAL"
+             for cable in switched if cable.host in tos]
+    host.run(["ovs-ofctl", "add-flows", "tor", "-"], input="\n".join(flows) + "\n")
+
+    lines = []
+    for network in topology.NETWORKS:
+        lines += [f"link add {network} type bridge", f"link set {network} up"]
+    for cable in cables:
+        if cable.bridged:
+            lines += [f"link set {cable.tor_end} master {cable.interface}",
+                      f"link set {cable.tor_end} up"]
+    ip_batch(host, lines)

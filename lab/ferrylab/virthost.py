@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A hypervisor of a lab: libvirt in a host, and the VMs in it."""
+
+import os
+import shutil
+
+from . import topology
+from .host import Host
+from .wait import LabError, wait_until
+
+# The daemons of each way to run libvirt; the configuration of all is written in any case.
+FLAVOURS = {
+    "libvirtd": ("virtlogd", "libvirtd"),
+    "modular": ("virtlogd", "virtqemud", "virtstoraged", "virtnetworkd", "virtsecretd",
+                "virtnodedevd"),
+}
+SHARED_KEYS = """\
+host_uuid = "{uuid}"
+unix_sock_group = "root"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+log_outputs = "2:file:/var/log/libvirt/{daemon}.log"
+"""
+LIBVIRTD_KEYS = """\
+listen_tls = 0
+listen_tcp = 1
+auth_tcp = "none"
+"""
+QEMU_CONF = """\
+user = "root"
+group = "root"
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+remember_owner = 0
+"""
+CAPABILITIES = "var/cache/libvirt/qemu/capabilities"
+
+
+class VirtHost(Host):
+    """A host that runs VMs. plan: its topology.HypervisorPlan."""
+
+    def __init__(self, name, init, folder, plan, flavour="libvirtd"):
+        super().__init__(name, init, folder)
+        self.plan, self.flavour = plan, flavour
+
+    def address(self, network=topology.MIGRATION_NETWORKS[0]):
+        return self.plan.address(network)
+
+    # libvirt
+
+    def configure_libvirt(self, uuid):
+        daemons = {daemon for names in FLAVOURS.values() for daemon in names} - {"virtlogd"}
+        for daemon in daemons:
+            text = SHARED_KEYS.format(uuid=uuid, daemon=daemon)
+            self.write(f"/etc/libvirt/{daemon}.conf",
+                       text + (LIBVIRTD_KEYS if daemon == "libvirtd" else ""))
+        self.write("/etc/libvirt/qemu.conf", QEMU_CONF)
+        self.write("/etc/libvirt/virtlogd.conf", "")
+
+    def start_libvirt(self, seed=None, listen_tcp=False):
+        """Start the daemons and wait until libvirt answers.
+
+        seed: folder that keeps what libvirt found out about QEMU, to start faster the next time.
+        """
+        own = os.path.join(self.folder, CAPABILITIES)
+        if seed and os.path.isdir(seed) and not os.path.isdir(own):
+            shutil.copytree(seed, own)
+        for daemon in FLAVOURS[self.flavour]:
+            listen = ["--listen"] if listen_tcp and daemon == "libvirtd" else []
+            self.run([daemon, "-d", *listen])
+        self.virsh("capabilities")  # returns when libvirt has looked at every QEMU
+        if seed and not os.path.isdir(seed) and os.path.isdir(own):
+            fresh = f"{seed}.{os.getpid()}.{self.name}"
+            shutil.copytree(own, fresh)
+            try:
+                os.rename(fresh, seed)
+            except OSError:  # another host or lab was faster
+                shutil.rmtree(fresh)
+
+    def stop_libvirt(self):
+        """Stop libvirt's daemons, as an upgrade does; VMs go on running."""
+        wanted = FLAVOURS[self.flavour]
+        running = {pid: argv[0] for pid, argv in self.processes().items()
+                   if os.path.basename(argv[0]) in wanted}
+        for pid in running:
+            self.kill(pid, 15)
+        wait_until(lambda: not running.keys() & self.processes().keys(), 30,
+                   f"{', '.join(running.values())} on {self.name} to end")
+
+    def libvirtd_listen_tcp(self):
+        """Restart libvirtd so that it also listens on plain TCP, in the lab's networks only.
+
+        For the baseline of the benchmark; Ferry never uses it.
+        """
+        if self.flavour != "libvirtd":
+            raise LabError(f"{self.name} runs {self.flavour} libvirt: only libvirtd listens on TCP")
+        self.stop_libvirt()
+        self.start_libvirt(listen_tcp=True)
+
+    def virsh(self, *args, timeout=60, check=True):
+        """Standard output of a virsh command on this host, stripped."""
+        return self.out("virsh", "-q", "-c", "qemu:///system", *args, timeout=timeout, check=check)
+
+    def define_pool(self, name, path):
+        """Define and start a libvirt storage pool of kind "dir"."""
+        self.call(os.makedirs, path, exist_ok=True)
+        self.virsh("pool-define-as", name, "dir", "--target", path)
+        self.virsh("pool-autostart", name)
+        self.virsh("pool-start", name)
