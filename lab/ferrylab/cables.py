@@ -15,6 +15,7 @@ import re
 import subprocess
 
 from . import topology
+from .paths import program
 from .wait import LabError, wait_until
 
 # A tbf that lets nothing pass: every packet is longer than its bucket. The kernels Ferry's tests run
@@ -196,7 +197,7 @@ class Link:
         """Put lab/wire into the first cable: delay each way, loss and rate each way.
 
         Replaces a wire that is there. A limit stays in force beside it. binary: path of the
-        program, by default that of the build (see Lab.program).
+        program, by default that of the build (see paths.program).
         """
         cable = self.cables[0]
         if not cable.bridged:
@@ -213,7 +214,7 @@ class Link:
                        f"link set {inner} up", f"link set {outer} up"])
         for interface in (cable.tor_end, inner, outer):
             offload(tor, interface, "off")
-        argv = [binary or self.lab.program("lab/wire"), cable.tor_end, inner,
+        argv = [binary or program("lab/wire"), cable.tor_end, inner,
                 "--delay", f"{delay_ms}", "--loss", f"{loss_percent}"]
         argv += ["--rate", f"{rate_mbit}"] if rate_mbit else []
         pid = tor.daemon(argv, f"/var/log/wire-{cable.tor_end}.log")

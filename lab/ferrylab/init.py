@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 
 import kernel  # the folder of this file comes first in sys.path
@@ -20,7 +21,7 @@ import kernel  # the folder of this file comes first in sys.path
 # Private to each host; all else of /etc is the machine's, through symbolic links.
 OWN_ETC = ("ferry", "hostname", "hosts", "libvirt", "machine-id", "openvswitch", "pki")
 OWN_VAR = ("cache/libvirt", "lib/ferry", "lib/libvirt/boot", "lib/libvirt/images",
-           "lib/libvirt/qemu", "log/ferry", "log/libvirt", "log/openvswitch", "tmp")
+           "lib/libvirt/qemu", "log/ferry", "log/libvirt/qemu", "log/openvswitch", "tmp")
 
 
 def write(path, text):
@@ -47,23 +48,51 @@ def build_var(folder):
     os.symlink("/run/lock", f"{folder}/lock")
 
 
+def build_dev(folder, hidden):
+    """The machine's devices but for the hidden ones, and shared memory of the host's own."""
+    kernel.mount("tmpfs", folder, "tmpfs", kernel.MS_NOSUID, "mode=755")
+    for entry in os.scandir("/dev"):
+        here = f"{folder}/{entry.name}"
+        info = entry.stat(follow_symlinks=False)
+        if entry.name in hidden:
+            continue
+        if stat.S_ISLNK(info.st_mode):
+            os.symlink(os.readlink(entry.path), here)
+        elif stat.S_ISDIR(info.st_mode):
+            os.mkdir(here)
+            if entry.name != "shm":
+                kernel.bind(entry.path, here)
+        elif stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
+            try:
+                os.mknod(here, info.st_mode, info.st_rdev)
+                os.chmod(here, stat.S_IMODE(info.st_mode))
+                os.chown(here, info.st_uid, info.st_gid)
+            except PermissionError:  # a container whose device nodes are a given set
+                write(here, "")
+                kernel.bind(entry.path, here)
+    safe = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", f"{folder}/shm", "tmpfs", safe, "mode=1777")
+
+
 def build_root(spec):
-    """Mount the host's own /etc, /var, /srv, /run, /proc and /sys, all else as on the machine."""
+    """Mount the host's own /dev, /etc, /proc, /run, /srv, /sys and /var; all else is shared."""
     kernel.mount(None, "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     state, root = spec["state"], spec["root"]
     visible = [(path, os.open(path, os.O_PATH)) for path in spec["visible"]]
     if root:
         kernel.bind(root, root)
-        for name in ("/dev", "/tmp"):
-            kernel.bind(name, root + name)
+        kernel.bind("/tmp", f"{root}/tmp")
 
     build_etc(spec, f"{state}/etc", f"{root}/etc")
     build_var(f"{state}/var")
     os.mkdir(f"{state}/srv")
 
     kernel.mount("tmpfs", f"{root}/run", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
-    for name in ("host/etc", "lock", "libvirt", "openvswitch", "ferry"):
+    for name in ("host/etc", "lock", "libvirt", "openvswitch", "ferry", "dev"):
         os.makedirs(f"{root}/run/{name}")
+    build_dev(f"{root}/run/dev", spec["hidden_devices"])
+    kernel.mount(f"{root}/run/dev", f"{root}/dev", flags=kernel.MS_MOVE)
+    os.rmdir(f"{root}/run/dev")
     kernel.bind(f"{root}/etc", f"{root}/run/host/etc")
     for name in ("etc", "var", "srv"):
         kernel.bind(f"{state}/{name}", f"{root}/{name}")

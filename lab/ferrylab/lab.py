@@ -10,17 +10,12 @@ import re
 import shutil
 import uuid
 
-from . import cables, kernel, switch, topology
+from . import cables, kernel, kvm, switch, topology, vm
 from .host import Host, Init, control, spawn_init
 from .virthost import VirtHost
+from .paths import SOURCE, base_folder
 from .wait import LabError, wait_until
 
-SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-def base_folder():
-    """Where all labs live: $FERRY_LAB_DIR or build/labs in the source tree."""
-    return os.path.abspath(os.environ.get("FERRY_LAB_DIR") or os.path.join(SOURCE, "build/labs"))
 
 
 def names():
@@ -77,14 +72,14 @@ class Lab:
         """A network ("mig0") or one cable ("alpha:mig0"); see cables.Link."""
         return cables.Link(self, name)
 
-    @staticmethod
-    def program(path):
-        """Path of a program of the build, e.g. lab/wire, under $FERRY_BUILD or build/."""
-        build = os.environ.get("FERRY_BUILD") or os.path.join(SOURCE, "build")
-        found = os.path.join(os.path.abspath(build), path)
-        if not os.access(found, os.X_OK):
-            raise LabError(f"{found} is not there: build first (make), or set FERRY_BUILD")
-        return found
+    def create_vm(self, host, description=None):
+        """Make a VM's disks and define it on a hypervisor (name); returns a vm.Guest, not started.
+
+        Every hypervisor gets the guest's kernel: a VM that moves needs it there too.
+        """
+        for hypervisor in self.hypervisors:
+            vm.prepare_host(hypervisor)
+        return vm.create(self[host], description or vm.Vm())
 
     # Up and down
 
@@ -121,6 +116,7 @@ class Lab:
                                f"(lab/lab down {self.name})")
             self._clear()
             try:
+                kvm.settle()
                 self._start()
             except BaseException:
                 self._keep_logs()
@@ -169,6 +165,7 @@ class Lab:
         os.makedirs(state)
         spec = {"host": name, "uuid": self._uuid(name), "state": state,
                 "root": self.roots.get(name, ""), "visible": [SOURCE, self.base],
+                "hidden_devices": ["kvm"] if kvm.known() == "qemu" else [],
                 "hosts_file": topology.hosts_file(self.plans.values())}
         init, owner = spawn_init(spec, self._log(name), (lock,))
         self._inits.append(init)

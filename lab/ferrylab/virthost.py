@@ -98,9 +98,14 @@ class VirtHost(Host):
         self.stop_libvirt()
         self.start_libvirt(listen_tcp=True)
 
-    def virsh(self, *args, timeout=60, check=True):
+    def virsh_result(self, *args, check=False, timeout=60):
+        """CompletedProcess of a virsh command on this host."""
+        return self.run(["virsh", "-q", "-c", "qemu:///system", *args], check=check,
+                        timeout=timeout)
+
+    def virsh(self, *args, check=True, timeout=60):
         """Standard output of a virsh command on this host, stripped."""
-        return self.out("virsh", "-q", "-c", "qemu:///system", *args, timeout=timeout, check=check)
+        return self.virsh_result(*args, check=check, timeout=timeout).stdout.strip()
 
     def define_pool(self, name, path):
         """Define and start a libvirt storage pool of kind "dir"."""
