@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Dirties the lab guest's memory. */
-#define _GNU_SOURCE
 #include "dirty.h"
 
 #include <pthread.h>

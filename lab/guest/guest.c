@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The lab guest: writes records, dirties memory, answers probes, and can be asked for all it wrote. */
-#define _GNU_SOURCE
 #include "service.h"
 
 #include <pthread.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The lab guest's datagrams. */
-#define _GNU_SOURCE
 #include "radio.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The record slots on the lab guest's disks. */
-#define _GNU_SOURCE
 #include "ring.h"
 
 #include <errno.h>

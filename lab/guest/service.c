@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The lab guest's TCP service. */
-#define _GNU_SOURCE
 #include "service.h"
 
 #include <errno.h>
