@@ -18,3 +18,8 @@ request *request_from_json(JsonObject *object, GError **error);
 JsonObject *request_to_json(const request *self);
 void request_free(request *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(request, request_free)
+
+/* One rule each of the maps above, wherever it was written. */
+gboolean request_check_switch(const char *from, const char *to, GError **error);
+gboolean request_check_storage(const char *from, const char *to, GError **error);
+gboolean request_check_format(const char *from, const char *to, GError **error);

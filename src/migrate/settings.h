@@ -7,7 +7,9 @@
 #include "net/networks.h"
 #include "net/pki.h"
 
-#define SETTINGS_FILE "/etc/ferry/ferryd.conf"
+#define SETTINGS_FILE         "/etc/ferry/ferryd.conf"
+#define SETTINGS_CONTROL_PORT 16550
+#define SETTINGS_DATA_PORT    16551
 
 typedef struct {
     /* [host] */
@@ -31,7 +33,8 @@ typedef struct {
     guint landing_timeout;    /* landing-timeout, seconds a landing waits for its first channel; default 60 */
     guint way_back;           /* way-back, hours, 0 to 8760; default 24 */
     guint keep_landed;        /* keep-landed, hours; default 24 */
-    /* [tls] certificate, key, client-certificate, client-key, ca, ca-allow */
+    /* [tls] certificate, key, client-certificate, client-key, ca, ca-allow, peers; with defaults filled in, so
+     * that certificate, key and peers are never NULL */
     pki_paths tls;
     /* [switch-map], [storage-map]: this host's own rules as a target, "OLD=NEW[:VLAN]" */
     GStrv switch_keys, switch_values;
@@ -44,10 +47,19 @@ typedef struct {
 settings *settings_load(const char *file, GError **error);
 void settings_free(settings *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(settings, settings_free)
+/* The same, but with one sentence for each thing that is wrong (appended to `problems`, owned strings); NULL if
+ * there is any. */
+settings *settings_check(const char *file, GPtrArray *problems);
+/* Do certificate and key stand at their default place, where ferryd makes them if they do not exist? */
+gboolean settings_own_certificate(const settings *self);
 
 /* Where `peer`'s control port is: [peers], then PEERS/NAME.address (written by `ferry pair`), then the name itself. Host caller frees. */
 gboolean settings_peer_address(const settings *self, const char *peer, char **host, guint16 *port,
                                GError **error);
+/* "zulu", "zulu:16550", "10.0.0.2:16550", "fd00::2", "[fd00::2]:16550". Host caller frees. */
+gboolean settings_split_address(const char *text, char **host, guint16 *port, GError **error);
+/* PEERS/NAME.address; caller frees. */
+char *settings_address_file(const settings *self, const char *peer);
 /* RUN_DIR/ID and STATE_DIR/journal.db; callers free. */
 char *settings_job_dir(const settings *self, const char *id);
 char *settings_journal(const settings *self);

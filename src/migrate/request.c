@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Requests: parsing and checking; see request.h. */
+#include "migrate/request.h"
+
+#include "net/pki.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define RULES_MAX    256 /* in each map */
+#define NAME_MAX_VM  255
+#define WAY_BACK_MAX 8760
+
+static const char *const members[] = {"id",       "vm",      "target",   "switches",
+                                      "storage",  "formats", "way_back", NULL};
+
+static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static gboolean refuse(GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    if (error)
+        *error = g_error_new_valist(G_IO_ERROR, G_IO_ERROR_INVALID_DATA, format, args);
+    va_end(args);
+    return FALSE;
+}
+
+/* Text that may be logged and put into XML: UTF-8 without control characters. */
+static gboolean plain(const char *text, gsize most)
+{
+    if (!*text || strlen(text) > most || !g_utf8_validate(text, -1, NULL))
+        return FALSE;
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean directory(const char *path)
+{
+    g_auto(GStrv) parts = NULL;
+
+    if (*path != '/' || !plain(path, PATH_MAX - 1))
+        return FALSE;
+    parts = g_strsplit(path, "/", -1);
+    for (char **part = parts; *part; part++)
+        if (!strcmp(*part, ".") || !strcmp(*part, ".."))
+            return FALSE;
+    return TRUE;
+}
+
+/* A disk's name in the guest: vda, sdb, hdc. */
+static gboolean device(const char *name)
+{
+    return *name && strlen(name) <= 32 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789") == strlen(name);
+}
+
+static gboolean vlans(const char *text)
+{
+    g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+
+    for (char **part = parts; *part; part++) {
+        guint64 vlan;
+        if (!g_ascii_string_to_unsigned(*part, 10, 1, 4094, &vlan, NULL))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean request_check_switch(const char *from, const char *to, GError **error)
+{
+    const char *colon = strrchr(to, ':');
+    g_autofree char *name = colon ? g_strndup(to, (gsize)(colon - to)) : g_strdup(to);
+
+    if (!plain(from, 255))
+        return refuse(error, "'%s' is neither a switch nor a MAC address", from);
+    if (!plain(name, 255) || strchr(name, '/'))
+        return refuse(error, "'%s' names no switch: SWITCH or SWITCH:VLAN[,VLAN] is expected", to);
+    if (colon && !vlans(colon + 1))
+        return refuse(error, "'%s': behind the colon VLAN numbers from 1 to 4094 are expected", to);
+    return TRUE;
+}
+
+gboolean request_check_storage(const char *from, const char *to, GError **error)
+{
+    if (!directory(from) && !device(from))
+        return refuse(error, "'%s' is neither an absolute directory nor a disk's name such as vda",
+                      from);
+    if (g_str_has_prefix(to, "pool:") ? !plain(to + 5, 255) || strchr(to + 5, '/') : !directory(to))
+        return refuse(error, "'%s' is neither an absolute directory nor pool:NAME", to);
+    return TRUE;
+}
+
+gboolean request_check_format(const char *from, const char *to, GError **error)
+{
+    if (strcmp(from, "*") && !device(from))
+        return refuse(error, "'%s' is neither a disk's name such as vda nor *", from);
+    if (strcmp(to, "qcow2") && strcmp(to, "raw"))
+        return refuse(error, "'%s' is no format: qcow2 or raw is expected", to);
+    return TRUE;
+}
+
+static gboolean take_map(JsonObject *object, const char *member, GStrv *keys, GStrv *values,
+                         gboolean (*check)(const char *, const char *, GError **), GError **error)
+{
+    if (!json_opt_map(object, member, keys, values, error))
+        return FALSE;
+    if (g_strv_length(*keys) > RULES_MAX)
+        return refuse(error, "\"%s\": at most %d rules are possible", member, RULES_MAX);
+    for (guint i = 0; (*keys)[i]; i++)
+        if (!check((*keys)[i], (*values)[i], error)) {
+            g_prefix_error(error, "\"%s\": ", member);
+            return FALSE;
+        }
+    return TRUE;
+}
+
+static gboolean known_members(JsonObject *object, GError **error)
+{
+    g_autoptr(GList) given = json_object_get_members(object);
+
+    for (GList *m = given; m; m = m->next)
+        if (!g_strv_contains(members, m->data)) {
+            g_autofree char *known = g_strjoinv(", ", (char **)members);
+            return refuse(error, "\"%.64s\" is not known here; known are: %s", (char *)m->data,
+                          known);
+        }
+    return TRUE;
+}
+
+request *request_from_json(JsonObject *object, GError **error)
+{
+    g_autoptr(request) self = g_new0(request, 1);
+    const char *id, *vm, *target;
+
+    if (!known_members(object, error) || !json_opt_string(object, "id", &id, NULL, error) ||
+        !json_get_string(object, "vm", &vm, error) ||
+        !json_get_string(object, "target", &target, error) ||
+        !json_opt_int(object, "way_back", 0, WAY_BACK_MAX, &self->way_back, -1, error) ||
+        !take_map(object, "switches", &self->switch_keys, &self->switch_values,
+                  request_check_switch, error) ||
+        !take_map(object, "storage", &self->storage_keys, &self->storage_values,
+                  request_check_storage, error) ||
+        !take_map(object, "formats", &self->format_keys, &self->format_values,
+                  request_check_format, error))
+        return NULL;
+    if (id && !g_uuid_string_is_valid(id)) {
+        refuse(error, "\"id\": a UUID is expected");
+        return NULL;
+    }
+    if (!plain(vm, NAME_MAX_VM) || strchr(vm, '/')) {
+        refuse(error, "\"vm\": the name or UUID of a VM is expected");
+        return NULL;
+    }
+    if (!pki_name_ok(target)) {
+        refuse(error, "\"target\": the name of a paired host is expected ('ferry peers' lists them)");
+        return NULL;
+    }
+    self->id = id ? g_ascii_strdown(id, -1) : NULL;
+    self->vm = g_strdup(vm);
+    self->target = g_strdup(target);
+    return g_steal_pointer(&self);
+}
+
+static void put_map(JsonObject *object, const char *member, GStrv keys, GStrv values)
+{
+    JsonObject *map = json_object_new();
+
+    for (guint i = 0; keys && keys[i]; i++)
+        json_object_set_string_member(map, keys[i], values[i]);
+    json_object_set_object_member(object, member, map);
+}
+
+JsonObject *request_to_json(const request *self)
+{
+    JsonObject *object = json_object_new();
+
+    if (self->id)
+        json_object_set_string_member(object, "id", self->id);
+    json_object_set_string_member(object, "vm", self->vm);
+    json_object_set_string_member(object, "target", self->target);
+    put_map(object, "switches", self->switch_keys, self->switch_values);
+    put_map(object, "storage", self->storage_keys, self->storage_values);
+    put_map(object, "formats", self->format_keys, self->format_values);
+    if (self->way_back >= 0)
+        json_object_set_int_member(object, "way_back", self->way_back);
+    return object;
+}
+
+void request_free(request *self)
+{
+    if (!self)
+        return;
+    g_free(self->id);
+    g_free(self->vm);
+    g_free(self->target);
+    g_strfreev(self->switch_keys);
+    g_strfreev(self->switch_values);
+    g_strfreev(self->storage_keys);
+    g_strfreev(self->storage_values);
+    g_strfreev(self->format_keys);
+    g_strfreev(self->format_values);
+    g_free(self);
+}
