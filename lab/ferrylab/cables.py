@@ -162,11 +162,12 @@ class Link:
             address = self.address(cable)
             if not address:
                 continue
-            listing = ["ss", "-Htn", "state", "connected", "src", address]
+            chosen = ["state", "connected", "exclude", "time-wait", "src", address]
+            listing = ["ss", "-Htn", *chosen]
             before = host.out(*listing).splitlines()
             if not before:
                 continue
-            host.run(["ss", "-HtnK", "state", "connected", "src", address])
+            host.run(["ss", "-HtnK", *chosen])
             wait_until(lambda: not set(host.out(*listing).splitlines()) & set(before), 5,
                        f"the connections of {cable.name} to be aborted: this needs a kernel "
                        "with CONFIG_INET_DIAG_DESTROY")

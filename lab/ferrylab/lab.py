@@ -13,7 +13,7 @@ import uuid
 from . import cables, kernel, kvm, switch, topology, vm
 from .host import Host, Init, control, spawn_init
 from .virthost import VirtHost
-from .paths import SOURCE, base_folder
+from .paths import SOURCE, base_folder, build_folder
 from .wait import LabError, wait_until
 
 
@@ -163,8 +163,9 @@ class Lab:
     def _spawn(self, name, lock):
         state = os.path.join(self.folder, name)
         os.makedirs(state)
-        spec = {"host": name, "uuid": self._uuid(name), "state": state,
-                "root": self.roots.get(name, ""), "visible": [SOURCE, self.base],
+        visible = [path for path in (SOURCE, self.base, build_folder()) if os.path.isdir(path)]
+        spec = {"host": name, "uuid": self._uuid(name), "state": state, "visible": visible,
+                "root": self.roots.get(name, ""),
                 "hidden_devices": ["kvm"] if kvm.known() == "qemu" else [],
                 "hosts_file": topology.hosts_file(self.plans.values())}
         init, owner = spawn_init(spec, self._log(name), (lock,))
@@ -267,9 +268,8 @@ class Lab:
         def dead():
             for host in self.hosts.values():
                 host.reap()
-            for init in self._inits:
-                init.poll()
-            return not self.is_alive()
+            ended = [init.poll() is not None for init in self._inits]
+            return all(ended) and not self.is_alive()
         wait_until(dead, 30, f"the processes of lab {self.name} to end")
         self.close()
         self._inits, self._owners = [], []

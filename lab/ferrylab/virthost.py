@@ -5,6 +5,7 @@ import os
 import shutil
 
 from . import topology
+from .ferryd import FerryMixin
 from .host import Host
 from .wait import LabError, wait_until
 
@@ -37,7 +38,7 @@ remember_owner = 0
 CAPABILITIES = "var/cache/libvirt/qemu/capabilities"
 
 
-class VirtHost(Host):
+class VirtHost(FerryMixin, Host):
     """A host that runs VMs. plan: its topology.HypervisorPlan."""
 
     def __init__(self, name, init, folder, plan, flavour="libvirtd"):
