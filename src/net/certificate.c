@@ -82,8 +82,7 @@ GBytes *certificate_read_file(const char *path, gboolean secret, GError **error)
 
 static certificate *import(GBytes *bytes, gnutls_x509_crt_fmt_t format)
 {
-    g_autoptr (certificate)
-        crt = NULL;
+    g_autoptr(certificate) crt = NULL;
     gsize size;
     gnutls_datum_t datum = {.data = (void *)g_bytes_get_data(bytes, &size)};
 
@@ -103,8 +102,7 @@ certificate *certificate_from_der(GBytes *der)
 
 certificate *certificate_from_file(const char *path, GError **error)
 {
-    g_autoptr (GBytes)
-        pem = certificate_read_file(path, FALSE, error);
+    g_autoptr(GBytes) pem = certificate_read_file(path, FALSE, error);
     certificate *crt = pem ? import(pem, GNUTLS_X509_FMT_PEM) : NULL;
 
     if (pem && !crt)
@@ -126,8 +124,7 @@ GBytes *certificate_to_der(certificate *crt)
 
 static char *date(time_t when)
 {
-    g_autoptr (GDateTime)
-        time = g_date_time_new_from_unix_utc((gint64)when);
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc((gint64)when);
 
     return time ? g_date_time_format(time, "%Y-%m-%d %H:%M UTC") : g_strdup("a bad date");
 }
@@ -157,8 +154,7 @@ static void add_name(GPtrArray *names, const char *text, size_t length)
 
 char **certificate_names(certificate *crt)
 {
-    g_autoptr (GPtrArray)
-        names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     gboolean has_dns = FALSE;
     char text[512];
 
@@ -203,8 +199,7 @@ gboolean certificate_for_tls(certificate *crt)
 
 private_key *certificate_new_key(GError **error)
 {
-    g_autoptr (private_key)
-        key = NULL;
+    g_autoptr(private_key) key = NULL;
     int rc = gnutls_x509_privkey_init(&key);
 
     if (rc == 0)
@@ -220,8 +215,7 @@ private_key *certificate_new_key(GError **error)
 
 certificate *certificate_self_sign(private_key *key, const char *name, GError **error)
 {
-    g_autoptr (certificate)
-        crt = NULL;
+    g_autoptr(certificate) crt = NULL;
     uint8_t serial[16], id[20];
     size_t id_size = sizeof id;
     time_t now = time(NULL);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* TLS channels over TCP; see channel.h.
  *
- * GnuTLS is kept away from the socket: it writes records into a ring here, which leaves with few
- * large sendmsg(2), and reads records from a buffer that few large recv(2) fill. A record is only
- * made when the ring has room for it, so GnuTLS's sending side never sees "would block" and there
- * is no half-sent record or key update to come back to.
+ * GnuTLS is kept away from the socket by transport.h. A record is only made when the ring there has
+ * room for it, so GnuTLS's sending side never sees "would block", and there is no half-sent record
+ * or key update to come back to.
  */
 #include "net/channel.h"
-#include "base/fdio.h"
 #include "net/networks.h"
 #include "net/tls.h"
+#include "net/transport.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,8 +19,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUT_SIZE (256 * 1024) /* a power of two */
-#define IN_SIZE  (256 * 1024)
 /* Room kept in the ring for one record and, beside it, a key update or an alert. */
 #define RECORD_ROOM (TLS_RECORD_MAX + TLS_OVERHEAD_MAX + 1024)
 
@@ -35,97 +32,29 @@
 
 struct channel {
     gnutls_session_t session;
-    int fd;
     char *name, *peer;
 
-    guint64 made, sent; /* bytes put into and taken out of the ring; atomic for other threads */
-    guint64 received;   /* bytes that came from the socket; likewise */
-    guint64 rekey_bytes, rekey_at;
+    guint64 rekey_bytes, rekey_at; /* of TLS, both directions: interval, and when it last began */
     gint64 rekey_time;
     guint rekeys;
 
     int read_end, write_end; /* why this direction is over, 0: it is not */
-    int read_errno, write_errno;
-    gboolean read_told;   /* the caller knows of read_end */
-    gboolean dry;         /* the last pull found nothing in the socket */
-    gboolean eof;         /* the last pull found its end */
-    size_t in_at, in_end; /* what GnuTLS has not taken from `in` */
-    size_t staged;        /* plain text that does not fill a record yet */
-
+    gboolean read_told;      /* the caller knows of read_end */
+    size_t staged;           /* plain text that does not fill a record yet */
     uint8_t stage[TLS_RECORD_MAX];
-    uint8_t out[OUT_SIZE];
-    uint8_t in[IN_SIZE];
+    transport io;
 };
-
-/* Transport. */
 
 static size_t unsent(const channel *self)
 {
-    return (size_t)(self->made - self->sent);
+    return transport_unsent(&self->io);
 }
 
-/* GnuTLS's writing side: into the ring. */
-static ssize_t push(gnutls_transport_ptr_t data, const void *bytes, size_t length)
-{
-    channel *self = data;
-    size_t at = self->made % OUT_SIZE, first = MIN(length, OUT_SIZE - at);
-
-    if (length > OUT_SIZE - unsent(self)) { /* only in a handshake whose peer does not read */
-        gnutls_transport_set_errno(self->session, EAGAIN);
-        return -1;
-    }
-    memcpy(self->out + at, bytes, first);
-    memcpy(self->out, (const uint8_t *)bytes + first, length - first);
-    __atomic_store_n(&self->made, self->made + length, __ATOMIC_RELAXED);
-    return (ssize_t)length;
-}
-
-/* From the ring to the kernel, as much as it takes. FALSE: the connection is broken. */
 static gboolean drain(channel *self)
 {
-    while (self->write_end == 0 && unsent(self) > 0) {
-        size_t at = self->sent % OUT_SIZE, first = MIN(unsent(self), OUT_SIZE - at);
-        struct iovec parts[2] = {{self->out + at, first}, {self->out, unsent(self) - first}};
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = parts[1].iov_len ? 2 : 1};
-        ssize_t n = sendmsg(self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n >= 0) {
-            __atomic_store_n(&self->sent, self->sent + (guint64)n, __ATOMIC_RELAXED);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            break;
-        } else if (errno != EINTR) {
-            self->write_end = GNUTLS_E_PUSH_ERROR;
-            self->write_errno = errno;
-        }
-    }
+    if (self->write_end == 0 && !transport_drain(&self->io))
+        self->write_end = GNUTLS_E_PUSH_ERROR;
     return self->write_end == 0;
-}
-
-/* GnuTLS's reading side: from `in`, filled anew when it is empty. */
-static ssize_t pull(gnutls_transport_ptr_t data, void *bytes, size_t length)
-{
-    channel *self = data;
-
-    self->dry = FALSE;
-    if (self->in_at == self->in_end) {
-        ssize_t n;
-        do
-            n = recv(self->fd, self->in, IN_SIZE, MSG_DONTWAIT);
-        while (n < 0 && errno == EINTR);
-        if (n < 0) {
-            self->dry = errno == EAGAIN || errno == EWOULDBLOCK;
-            self->read_errno = self->dry ? 0 : errno;
-            gnutls_transport_set_errno(self->session, errno);
-            return -1;
-        }
-        self->eof = n == 0;
-        self->in_at = 0;
-        self->in_end = (size_t)n;
-        __atomic_store_n(&self->received, self->received + (guint64)n, __ATOMIC_RELAXED);
-    }
-    length = MIN(length, self->in_end - self->in_at);
-    memcpy(bytes, self->in + self->in_at, length);
-    self->in_at += length;
-    return (ssize_t)length;
 }
 
 /* Is the peer still there to be told what it did wrong? */
@@ -141,13 +70,13 @@ static ssize_t read_failed(channel *self, GError **error)
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED,
                     "%s: the other side closed the connection", self->name);
     else
-        tls_error(self->session, self->read_end, self->read_errno, self->name, error);
+        tls_error(self->session, self->read_end, self->io.read_errno, self->name, error);
     return -1;
 }
 
 static ssize_t write_failed(channel *self, GError **error)
 {
-    tls_error(self->session, self->write_end, self->write_errno, self->name, error);
+    tls_error(self->session, self->write_end, self->io.write_errno, self->name, error);
     return -1;
 }
 
@@ -169,7 +98,7 @@ static char *socket_name(int fd, gboolean server)
 static gboolean wait_for(channel *self, short events, gint64 deadline)
 {
     gint64 left = deadline - g_get_monotonic_time();
-    struct pollfd p = {.fd = self->fd, .events = events};
+    struct pollfd p = {.fd = self->io.fd, .events = events};
 
     return left > 0 && (poll(&p, 1, (int)MIN(left / 1000 + 1, G_MAXINT)) >= 0 || errno == EINTR);
 }
@@ -200,20 +129,20 @@ static gboolean complete(channel *self, int (*step)(channel *), gint64 deadline,
             rc = step(self);
         drain(self); /* if it fails, an alert may still lie in the socket that says more */
         if (rc < 0 && gnutls_error_is_fatal(rc)) {
-            if (self->eof)
+            if (self->io.eof)
                 rc = GNUTLS_E_PREMATURE_TERMINATION;
-            tls_error(self->session, rc, self->read_errno, self->name, error);
+            tls_error(self->session, rc, self->io.read_errno, self->name, error);
             if (may_alert(rc))
                 (void)gnutls_alert_send_appropriate(self->session, rc);
             return FALSE;
         }
-        if (self->write_end && (rc >= 0 || self->dry)) {
+        if (self->write_end && (rc >= 0 || self->io.dry)) {
             write_failed(self, error);
             return FALSE;
         }
         if (rc >= 0 && unsent(self) == 0)
             return TRUE;
-        if (rc < 0 && !self->dry && ++idle < IDLE_RECORDS)
+        if (rc < 0 && !self->io.dry && ++idle < IDLE_RECORDS)
             continue;
         idle = 0;
         if (!wait_for(self, channel_wants(self), deadline)) {
@@ -228,17 +157,17 @@ static gboolean complete(channel *self, int (*step)(channel *), gint64 deadline,
  * the reset could overtake it. Bounded in bytes and time. */
 static void linger(channel *self, gint64 deadline)
 {
-    guint64 limit = self->received + GOODBYE_BYTES;
+    guint64 limit = self->io.received + GOODBYE_BYTES;
 
     deadline = MIN(deadline, g_get_monotonic_time() + GOODBYE_US);
     while (drain(self) && unsent(self) > 0)
         if (!wait_for(self, POLLOUT, deadline))
             return;
-    shutdown(self->fd, SHUT_WR);
-    while (self->received < limit && wait_for(self, POLLIN, deadline)) {
+    shutdown(self->io.fd, SHUT_WR);
+    while (self->io.received < limit && wait_for(self, POLLIN, deadline)) {
         char byte;
-        self->in_at = self->in_end = 0;
-        if (pull(self, &byte, 1) <= 0 && !self->dry)
+        self->io.in_at = self->io.in_end; /* drops all but this byte */
+        if (transport_pull(&self->io, &byte, 1) <= 0 && !self->io.dry)
             return;
     }
 }
@@ -259,26 +188,25 @@ static channel *channel_new(pki *identity, int fd, gboolean server, const char *
                             int timeout_ms, GError **error)
 {
     gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-    g_autoptr (channel)
-        self = g_new0(channel, 1);
+    g_autoptr(channel) self = g_new0(channel, 1);
     int on = 1;
 
-    self->fd = fd;
+    self->io.fd = fd;
     self->name = socket_name(fd, server);
     self->rekey_bytes = REKEY_BYTES;
     self->session = tls_session_new(identity, server, error);
     if (!self->session)
         return NULL;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* not on UNIX sockets */
-    gnutls_transport_set_ptr(self->session, self);
-    gnutls_transport_set_push_function(self->session, push);
-    gnutls_transport_set_pull_function(self->session, pull);
+    gnutls_transport_set_ptr(self->session, &self->io);
+    gnutls_transport_set_push_function(self->session, transport_push);
+    gnutls_transport_set_pull_function(self->session, transport_pull);
 
     if (complete(self, shake_hands, deadline, error) && verify(self, identity, expected, error)) {
         const char greeting = GREETING;
         (void)gnutls_record_send(self->session, &greeting, 1); /* into the ring: there is room */
         if (complete(self, exchange_greetings, deadline, error)) {
-            self->rekey_at = self->made + self->received;
+            self->rekey_at = self->io.made + self->io.received;
             return g_steal_pointer(&self);
         }
     }
@@ -301,22 +229,22 @@ channel *channel_server(pki *identity, int fd, const char *expected, int timeout
 
 static gboolean room(channel *self)
 {
-    return OUT_SIZE - unsent(self) >= RECORD_ROOM ||
-           (drain(self) && OUT_SIZE - unsent(self) >= RECORD_ROOM);
+    return TRANSPORT_OUT - unsent(self) >= RECORD_ROOM ||
+           (drain(self) && TRANSPORT_OUT - unsent(self) >= RECORD_ROOM);
 }
 
 /* Renews our sending key if it is time. Only where the ring has room for a record, so that GnuTLS
  * can send the KeyUpdate at once. */
 static void renew(channel *self)
 {
-    guint64 at = self->made + self->received;
+    guint64 at = self->io.made + self->io.received;
     gint64 now;
     int rc;
 
     if (G_LIKELY(at - self->rekey_at < self->rekey_bytes) || self->write_end)
         return;
     now = g_get_monotonic_time();
-    if (now - self->rekey_time < REKEY_PAUSE_US || OUT_SIZE - unsent(self) < RECORD_ROOM)
+    if (now - self->rekey_time < REKEY_PAUSE_US || TRANSPORT_OUT - unsent(self) < RECORD_ROOM)
         return;
     rc = gnutls_session_key_update(self->session, 0);
     if (rc < 0)
@@ -427,8 +355,8 @@ ssize_t channel_receive(channel *self, void *buffer, size_t size, GError **error
         } else if (n == 0) {
             self->read_end = ENDED;
         } else if (gnutls_error_is_fatal((int)n)) {
-            self->read_end = self->eof ? GNUTLS_E_PREMATURE_TERMINATION : (int)n;
-        } else if (self->dry) {
+            self->read_end = self->io.eof ? GNUTLS_E_PREMATURE_TERMINATION : (int)n;
+        } else if (self->io.dry) {
             break;
         } else if (++idle ==
                    IDLE_RECORDS) { /* key updates and the like; the next one may be data */
@@ -450,7 +378,7 @@ size_t channel_pending(const channel *self)
 {
     if (self->read_end)
         return !self->read_told;
-    return gnutls_record_check_pending(self->session) + (self->in_end - self->in_at);
+    return gnutls_record_check_pending(self->session) + (self->io.in_end - self->io.in_at);
 }
 
 short channel_wants(const channel *self)
@@ -469,7 +397,7 @@ void channel_free(channel *self)
         drain(self);
     if (self->session)
         gnutls_deinit(self->session);
-    close(self->fd);
+    close(self->io.fd);
     g_free(self->name);
     g_free(self->peer);
     g_free(self);
@@ -479,7 +407,7 @@ void channel_free(channel *self)
 
 int channel_fd(const channel *self)
 {
-    return self->fd;
+    return self->io.fd;
 }
 
 const char *channel_peer(const channel *self)
@@ -494,12 +422,12 @@ const char *channel_name(const channel *self)
 
 guint64 channel_bytes_out(const channel *self)
 {
-    return __atomic_load_n(&self->sent, __ATOMIC_RELAXED);
+    return __atomic_load_n(&self->io.sent, __ATOMIC_RELAXED);
 }
 
 guint64 channel_bytes_in(const channel *self)
 {
-    return __atomic_load_n(&self->received, __ATOMIC_RELAXED);
+    return __atomic_load_n(&self->io.received, __ATOMIC_RELAXED);
 }
 
 void channel_set_stall_timeout(channel *self, int timeout_ms)
@@ -508,11 +436,11 @@ void channel_set_stall_timeout(channel *self, int timeout_ms)
     unsigned timeout = (unsigned)MAX(timeout_ms, 0);
     int on = timeout > 0, seconds = MAX(1, timeout_ms / 3000);
 
-    (void)setsockopt(self->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
-    (void)setsockopt(self->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(self->io.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+    (void)setsockopt(self->io.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (on) {
-        (void)setsockopt(self->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
-        (void)setsockopt(self->fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+        (void)setsockopt(self->io.fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+        (void)setsockopt(self->io.fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
     }
 }
 

@@ -161,8 +161,7 @@ static gboolean parse_one(const char *entry, block *out, GError **error)
 
 networks *networks_parse(const char *const *cidrs, GError **error)
 {
-    g_autoptr (networks)
-        self = g_new0(networks, 1);
+    g_autoptr(networks) self = g_new0(networks, 1);
 
     self->blocks = g_array_new(FALSE, FALSE, sizeof(block));
     g_array_set_clear_func(self->blocks, block_clear);
@@ -241,8 +240,7 @@ static int by_network(gconstpointer a, gconstpointer b)
 
 GPtrArray *networks_local_addresses(const networks *self, GError **error)
 {
-    g_autoptr (GPtrArray)
-        list = g_ptr_array_new_with_free_func(local_free);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(local_free);
     struct ifaddrs *all = NULL;
 
     if (getifaddrs(&all) < 0) {
@@ -319,8 +317,7 @@ static int dial_from(const networks_local *from, GInetAddress *address, guint16 
 /* The addresses to try, best first; borrowed from `list`. */
 static GPtrArray *candidates(const networks *self, GPtrArray *list, GInetAddress *address)
 {
-    g_autoptr (GPtrArray)
-        near = g_ptr_array_new(), far = g_ptr_array_new();
+    g_autoptr(GPtrArray) near = g_ptr_array_new(), far = g_ptr_array_new();
     struct sockaddr_storage there;
     uint8_t bytes[16];
     int family;
@@ -340,13 +337,10 @@ static GPtrArray *candidates(const networks *self, GPtrArray *list, GInetAddress
 int networks_dial(const networks *self, GInetAddress *address, guint16 port, int timeout_ms,
                   GError **error)
 {
-    g_autoptr (GPtrArray)
-        list = networks_local_addresses(self, error);
-    g_autoptr (GPtrArray)
-        from = list ? candidates(self, list, address) : NULL;
+    g_autoptr(GPtrArray) list = networks_local_addresses(self, error);
+    g_autoptr(GPtrArray) from = list ? candidates(self, list, address) : NULL;
     gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-    g_autoptr (GError)
-        problem = NULL;
+    g_autoptr(GError) problem = NULL;
 
     if (!from)
         return -1;
@@ -377,8 +371,7 @@ gboolean networks_accepted_ok(const networks *self, int fd, GError **error)
 {
     struct sockaddr_storage here = {0};
     socklen_t size = sizeof here;
-    g_autoptr (GPtrArray)
-        list = networks_local_addresses(self, error);
+    g_autoptr(GPtrArray) list = networks_local_addresses(self, error);
     g_autofree char *text = NULL, *allowed = NULL;
     uint8_t bytes[16];
     int family;

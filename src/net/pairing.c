@@ -77,8 +77,7 @@ char *pairing_normalize(const char *typed, GError **error)
 
 static void add_hash(GHmac *hmac, GBytes *der)
 {
-    g_autoptr (GChecksum)
-        sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     guint8 digest[DIGEST_SIZE];
     gsize size, length = sizeof digest;
     const void *data = g_bytes_get_data(der, &size);
@@ -91,8 +90,7 @@ static void add_hash(GHmac *hmac, GBytes *der)
 char *pairing_proof(const char *token, pairing_role role, GBytes *dialler, GBytes *listener)
 {
     static const char label[] = "ferry-pair-1";
-    g_autoptr (GHmac)
-        hmac = g_hmac_new(G_CHECKSUM_SHA256, (const guchar *)token, strlen(token));
+    g_autoptr(GHmac) hmac = g_hmac_new(G_CHECKSUM_SHA256, (const guchar *)token, strlen(token));
     guchar letter = role == PAIRING_DIALLER ? 'D' : 'L';
 
     g_hmac_update(hmac, (const guchar *)label, sizeof label - 1);

@@ -35,10 +35,8 @@ char *pins_path(const char *directory, const char *name)
 static pin *read_one(const char *directory, const char *name)
 {
     g_autofree char *path = pins_path(directory, name);
-    g_autoptr (GError)
-        problem = NULL;
-    g_autoptr (certificate)
-        crt = certificate_from_file(path, &problem);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(certificate) crt = certificate_from_file(path, &problem);
     pin *self = g_new0(pin, 1);
 
     self->name = g_strdup(name);
@@ -70,12 +68,9 @@ static gboolean directory_ok(const char *directory, GError **error)
 
 GPtrArray *pins_read(const char *directory, GError **error)
 {
-    g_autoptr (GPtrArray)
-        pins = g_ptr_array_new_with_free_func(pin_free);
-    g_autoptr (GError)
-        problem = NULL;
-    g_autoptr (GDir)
-        dir = g_dir_open(directory, 0, &problem);
+    g_autoptr(GPtrArray) pins = g_ptr_array_new_with_free_func(pin_free);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GDir) dir = g_dir_open(directory, 0, &problem);
     const char *entry;
 
     if (!dir && g_error_matches(problem, G_FILE_ERROR, G_FILE_ERROR_NOENT))

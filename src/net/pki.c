@@ -43,10 +43,8 @@ char *pki_fingerprint(GBytes *der)
 
 static private_key *load_key(const char *path, GError **error)
 {
-    g_autoptr (GBytes)
-        pem = certificate_read_file(path, TRUE, error);
-    g_autoptr (private_key)
-        key = NULL;
+    g_autoptr(GBytes) pem = certificate_read_file(path, TRUE, error);
+    g_autoptr(private_key) key = NULL;
     gsize size;
     gnutls_datum_t datum;
     int rc;
@@ -104,10 +102,8 @@ gboolean pki_create_host(const char *crt_path, const char *key_path, const char 
                          GError **error)
 {
     gboolean have_crt = access(crt_path, F_OK) == 0, have_key = access(key_path, F_OK) == 0;
-    g_autoptr (private_key)
-        key = NULL;
-    g_autoptr (certificate)
-        crt = NULL;
+    g_autoptr(private_key) key = NULL;
+    g_autoptr(certificate) crt = NULL;
 
     if (have_crt && have_key)
         return TRUE;
@@ -137,16 +133,11 @@ gboolean pki_create_host(const char *crt_path, const char *key_path, const char 
 static GBytes *load_own(gnutls_certificate_credentials_t *credentials, const char *crt_path,
                         const char *key_path, GError **error)
 {
-    g_autoptr (GBytes)
-        pem = certificate_read_file(crt_path, FALSE, error);
-    g_autoptr (certificate)
-        crt = pem ? certificate_from_file(crt_path, error) : NULL;
-    g_autoptr (GBytes)
-        key = NULL;
-    g_autoptr (private_key)
-        checked = NULL;
-    g_autoptr (GError)
-        late = NULL;
+    g_autoptr(GBytes) pem = certificate_read_file(crt_path, FALSE, error);
+    g_autoptr(certificate) crt = pem ? certificate_from_file(crt_path, error) : NULL;
+    g_autoptr(GBytes) key = NULL;
+    g_autoptr(private_key) checked = NULL;
+    g_autoptr(GError) late = NULL;
     gnutls_datum_t crt_datum, key_datum;
     gsize crt_size, key_size;
     int rc;
@@ -193,8 +184,7 @@ static char *or_default(const char *path, const char *fallback)
 
 pki *pki_load(const pki_paths *paths, GError **error)
 {
-    g_autoptr (pki)
-        self = g_new0(pki, 1);
+    g_autoptr(pki) self = g_new0(pki, 1);
     pki_paths *p = &self->paths;
 
     p->certificate = or_default(paths->certificate, "/etc/ferry/pki/host.crt");
@@ -258,10 +248,8 @@ char *pki_verify(pki *self, GPtrArray *chain, const char *expected, GError **err
 
 gboolean pki_pin(pki *self, const char *name, GBytes *der, gboolean replace, GError **error)
 {
-    g_autoptr (certificate)
-        crt = certificate_from_der(der);
-    g_autoptr (GPtrArray)
-        pins = NULL;
+    g_autoptr(certificate) crt = certificate_from_der(der);
+    g_autoptr(GPtrArray) pins = NULL;
     g_autofree char *path = NULL;
     const pin *same_name, *same_der;
     gnutls_datum_t pem = {0};
@@ -306,8 +294,7 @@ gboolean pki_pin(pki *self, const char *name, GBytes *der, gboolean replace, GEr
 
 gboolean pki_unpin(pki *self, const char *name, GError **error)
 {
-    g_autoptr (GPtrArray)
-        pins = pins_read(self->paths.peers, error);
+    g_autoptr(GPtrArray) pins = pins_read(self->paths.peers, error);
     const pin *known = pins ? pins_by_name(pins, name) : NULL;
     g_autofree char *path = NULL;
 

@@ -59,10 +59,8 @@ gnutls_session_t tls_session_new(pki *identity, gboolean server, GError **error)
 char *tls_verify_peer(gnutls_session_t session, pki *identity, const char *expected,
                       gnutls_alert_description_t *alert, GError **error)
 {
-    g_autoptr (GPtrArray)
-        chain = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-    g_autoptr (GError)
-        problem = NULL;
+    g_autoptr(GPtrArray) chain = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    g_autoptr(GError) problem = NULL;
     unsigned count = 0;
     const gnutls_datum_t *shown = gnutls_certificate_get_peers(session, &count);
     gnutls_datum_t agreed;

@@ -17,8 +17,7 @@ struct trust {
 trust *trust_new(const pki_paths *paths, GError **error)
 {
     trust *self = g_new0(trust, 1);
-    g_autoptr (GBytes)
-        pem = NULL;
+    g_autoptr(GBytes) pem = NULL;
     gnutls_datum_t datum;
     gsize size;
 
@@ -88,8 +87,7 @@ static gboolean other_host(GError **error, const char *name, const char *expecte
 static gboolean pin_ok(const pin *known, certificate *leaf, const char *expected, GError **error)
 {
     g_autofree char *whose = g_strdup_printf("the certificate of %s", known->name);
-    g_autoptr (GError)
-        late = NULL;
+    g_autoptr(GError) late = NULL;
 
     if (!certificate_in_time(leaf, time(NULL), whose, &late))
         return refuse(
@@ -119,8 +117,7 @@ static unsigned chain_status(trust *self, GPtrArray *crts, unsigned flags)
 /* Does a CA of ours vouch for this chain, now? */
 static gboolean chain_ok(trust *self, GPtrArray *crts, const char *shown, GError **error)
 {
-    g_autoptr (GError)
-        late = NULL;
+    g_autoptr(GError) late = NULL;
     unsigned status = chain_status(
         self, crts, GNUTLS_VERIFY_DISABLE_TIME_CHECKS | GNUTLS_VERIFY_DISABLE_TRUSTED_TIME_CHECKS);
 
@@ -207,8 +204,8 @@ static char *verify_by_ca(trust *self, GPtrArray *crts, GPtrArray *pins, const c
 /* Imports what a peer sent; NULL if any of it is malformed. */
 static GPtrArray *import_chain(GPtrArray *chain, GError **error)
 {
-    g_autoptr (GPtrArray)
-        crts = g_ptr_array_new_with_free_func((GDestroyNotify)gnutls_x509_crt_deinit);
+    g_autoptr(GPtrArray) crts =
+        g_ptr_array_new_with_free_func((GDestroyNotify)gnutls_x509_crt_deinit);
 
     if (!chain || chain->len == 0) {
         refuse(error, PKI_ERROR_UNTRUSTED, "no certificate was shown");
@@ -227,10 +224,8 @@ static GPtrArray *import_chain(GPtrArray *chain, GError **error)
 
 char *trust_verify(trust *self, GPtrArray *chain, const char *expected, GError **error)
 {
-    g_autoptr (GPtrArray)
-        crts = import_chain(chain, error);
-    g_autoptr (GPtrArray)
-        pins = crts ? pins_read(self->paths->peers, error) : NULL;
+    g_autoptr(GPtrArray) crts = import_chain(chain, error);
+    g_autoptr(GPtrArray) pins = crts ? pins_read(self->paths->peers, error) : NULL;
     g_autofree char *shown = NULL;
     const pin *known;
 

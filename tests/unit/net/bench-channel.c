@@ -41,10 +41,8 @@ static void wait_for(channel *c, short mask)
 static gpointer sending(gpointer data)
 {
     side *self = data;
-    g_autoptr (GError)
-        error = NULL;
-    g_autoptr (channel)
-        c = channel_client(self->identity, self->fd, NULL, 5000, &error);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(channel) c = channel_client(self->identity, self->fd, NULL, 5000, &error);
     g_autofree char *payload = g_malloc0(CHUNK);
     char header[HEADER] = {0};
     guint64 left = self->bytes;
@@ -83,10 +81,8 @@ static gpointer sending(gpointer data)
 static gpointer receiving(gpointer data)
 {
     side *self = data;
-    g_autoptr (GError)
-        error = NULL;
-    g_autoptr (channel)
-        c = channel_server(self->identity, self->fd, NULL, 5000, &error);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(channel) c = channel_server(self->identity, self->fd, NULL, 5000, &error);
     g_autofree char *buffer = g_malloc(256 * 1024);
     guint64 got = 0;
     double start = clock_seconds(CLOCK_THREAD_CPUTIME_ID);

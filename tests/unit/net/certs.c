@@ -13,8 +13,7 @@
 
 char *certs_directory(void)
 {
-    g_autoptr (GError)
-        error = NULL;
+    g_autoptr(GError) error = NULL;
     char *dir = g_dir_make_tmp("ferry-certs-XXXXXX", &error);
 
     g_assert_no_error(error);
@@ -23,8 +22,7 @@ char *certs_directory(void)
 
 void certs_remove(char *directory)
 {
-    g_autoptr (GDir)
-        dir = g_dir_open(directory, 0, NULL);
+    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
     const char *entry;
 
     while (dir && (entry = g_dir_read_name(dir))) {
@@ -57,8 +55,7 @@ static void load_datum(const char *path, gnutls_datum_t *out)
 
 static void save(const char *path, const gnutls_datum_t *data, int mode)
 {
-    g_autoptr (GError)
-        error = NULL;
+    g_autoptr(GError) error = NULL;
 
     g_file_set_contents_full(path, (char *)data->data, data->size, G_FILE_SET_CONTENTS_NONE, mode,
                              &error);
@@ -171,8 +168,7 @@ pki *certs_load(const char *dir, const char *stem, const char *ca, const char *c
     g_autofree char *ca_path = ca ? file(dir, ca, ".crt") : NULL;
     const pki_paths paths = {
         .certificate = crt, .key = key, .ca = ca_path, .ca_allow = allow, .peers = peers};
-    g_autoptr (GError)
-        error = NULL;
+    g_autoptr(GError) error = NULL;
     pki *self = pki_load(&paths, &error);
 
     g_assert_no_error(error);
@@ -181,10 +177,8 @@ pki *certs_load(const char *dir, const char *stem, const char *ca, const char *c
 
 void certs_pin(pki *self, const char *dir, const char *other, const char *name)
 {
-    g_autoptr (GBytes)
-        der = certs_der(dir, other);
-    g_autoptr (GError)
-        error = NULL;
+    g_autoptr(GBytes) der = certs_der(dir, other);
+    g_autoptr(GError) error = NULL;
 
     pki_pin(self, name, der, FALSE, &error);
     g_assert_no_error(error);
