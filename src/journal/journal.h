@@ -17,7 +17,8 @@ void journal_close(journal *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal, journal_close)
 
 /* What was decided about who owns the guest (I1). Only these steps are legal:
- * source: NONE -> GIVEN_UP -> (GIVEN_UP | TAKEN_BACK); target: NONE -> ACCEPTED or REFUSED. */
+ * source: NONE -> GIVEN_UP -> TAKEN_BACK; target: NONE -> ACCEPTED, NONE or ACCEPTED -> REFUSED (accepted,
+ * but the guest could not be started: it never ran and has been destroyed before this is recorded). */
 typedef enum {
     DECISION_NONE,
     DECISION_GIVEN_UP,   /* source: never resumes the guest again … */
@@ -46,7 +47,7 @@ gboolean journal_begin(journal *self, const journal_entry *entry, GError **error
 gboolean journal_set_phase(journal *self, const char *id, const char *phase, const char *status,
                            GError **error);
 gboolean journal_set_details(journal *self, const char *id, const char *details, GError **error);
-/* An illegal step is G_IO_ERROR_WRONG_STATE and changes nothing; repeating the same decision with the same token succeeds. */
+/* An illegal step is G_IO_ERROR_INVALID_ARGUMENT and changes nothing; repeating the same decision with the same token succeeds. */
 gboolean journal_decide(journal *self, const char *id, journal_decision decision, const char *token,
                         GError **error);
 /* The last phase and status; the entry counts as ended from now on. */

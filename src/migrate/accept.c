@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The target's half of the switchover (I1): nothing starts the guest but a commit token that was durably accepted, and a
+ * refusal is only recorded once what was loaded is gone.
+ */
+#include "migrate/target-inside.h"
+
+#include "base/log.h"
+#include "migrate/control.h"
+
+#define LOG_AREA "accept"
+
+#define RETRY_PAUSE   (G_USEC_PER_SEC)
+#define PROOF_PAUSE   (100 * 1000)
+#define PROOF_TIMEOUT (30 * G_TIME_SPAN_SECOND)
+#define RESUME_TRIES  5
+
+/* The loaded guest, if it is there and stopped; one that runs is not ours to touch. */
+static virt_domain *find_paused(target *self, GError **error)
+{
+    g_autoptr(virt_domain) found = virt_domain_find(self->host, self->asked->machine->uuid, error);
+    virt_state state;
+
+    if (!found || !virt_domain_state(found, &state, error))
+        return NULL;
+    if (state != VIRT_PAUSED) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY, "%s is here, but not paused",
+                    virt_domain_name(found));
+        return NULL;
+    }
+    return g_steal_pointer(&found);
+}
+
+/* Resuming may fail for a passing reason (an image lock not yet released by the source's QEMU). */
+static gboolean resume(virt_domain *guest, GError **error)
+{
+    for (int i = 0; i < RESUME_TRIES; i++) {
+        g_clear_error(error);
+        if (virt_domain_resume(guest, error))
+            return TRUE;
+        log_warning("resume: %s", (*error)->message);
+        g_usleep(RETRY_PAUSE / 4);
+    }
+    return FALSE;
+}
+
+static void tell_asking(target *self, gboolean accepted)
+{
+    g_mutex_lock(&self->lock);
+    self->settled = TRUE;
+    self->accepted = accepted;
+    g_cond_broadcast(&self->changed);
+    g_mutex_unlock(&self->lock);
+    target_answer_asking(self);
+}
+
+void accept_refuse(target *self, const char *why)
+{
+    for (;;) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(virt_domain) guest = find_paused(self, &error);
+
+        if (guest && !virt_domain_destroy(guest, &error)) {
+            log_error("the refused guest cannot be removed yet: %s", error->message);
+        } else if (!guest && !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+            log_error("the refused guest cannot be looked at: %s", error->message);
+        } else {
+            g_clear_error(&error);
+            if (status_decide(self->status, DECISION_REFUSED, self->token, &error))
+                break;
+            log_error("%s", error->message);
+        }
+        status_set_waiting(self->status, error->message);
+        g_usleep(RETRY_PAUSE);
+    }
+    status_set_waiting(self->status, NULL);
+    if (self->session)
+        (void)control_send(self->session, CONTROL_REFUSED, why, NULL);
+    tell_asking(self, FALSE);
+}
+
+gboolean accept_commit(target *self)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(virt_domain) guest = NULL;
+    gboolean loaded;
+
+    g_mutex_lock(&self->lock);
+    loaded = self->loaded;
+    g_mutex_unlock(&self->lock);
+    if (!loaded)
+        g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                            "a commit token came before the guest");
+    else
+        guest = find_paused(self, &error);
+    if (guest && status_commit(self->status, DECISION_ACCEPTED, self->token, &error) &&
+        resume(guest, &error)) {
+        if (self->session)
+            (void)control_send(self->session, CONTROL_STARTED, NULL, NULL);
+        tell_asking(self, TRUE);
+        return TRUE;
+    }
+    status_set_error(self->status, "refused", "%s could not be started here: %s",
+                     self->asked->machine->name, error->message);
+    accept_refuse(self, error->message);
+    return FALSE;
+}
+
+/* vCPU time that advances: the guest has executed instructions here. */
+static gboolean see_running(target *self, GError **error)
+{
+    g_autoptr(virt_domain) guest = virt_domain_find(self->host, self->asked->machine->uuid, error);
+    gint64 deadline = g_get_monotonic_time() + PROOF_TIMEOUT;
+    guint64 first, now;
+
+    if (!guest || !virt_domain_cpu_time(guest, &first, error))
+        return FALSE;
+    do {
+        g_usleep(PROOF_PAUSE);
+        if (!virt_domain_cpu_time(guest, &now, error))
+            return FALSE;
+    } while (now == first && g_get_monotonic_time() < deadline);
+    if (now == first)
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s uses no CPU time",
+                    virt_domain_name(guest));
+    return now != first;
+}
+
+static gboolean define(target *self, GError **error)
+{
+    return !self->made->persistent_xml ||
+           virt_host_define(self->host, self->made->persistent_xml, self->asked->autostart, error);
+}
+
+/* The daemon may have been restarted under us. */
+static void reconnect(target *self)
+{
+    virt_host *again = virt_host_open(self->work->conf->libvirt_socket, NULL);
+
+    if (!again)
+        return;
+    virt_host_close(self->host);
+    self->host = again;
+}
+
+static void insist(target *self, gboolean (*step)(target *, GError **))
+{
+    for (;;) {
+        g_autoptr(GError) error = NULL;
+
+        if (step(self, &error))
+            break;
+        log_warning("%s (trying again)", error->message);
+        status_set_waiting(self->status, error->message);
+        g_usleep(RETRY_PAUSE);
+        reconnect(self);
+    }
+    status_set_waiting(self->status, NULL);
+}
+
+void accept_settle(target *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (see_running(self, &error)) {
+        if (self->session)
+            (void)control_send(self->session, CONTROL_ALIVE, NULL, NULL);
+    } else {
+        log_warning("%s", error->message);
+    }
+    insist(self, define);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Phases mirroring to committing at the source: the session to the target, and libvirt's migration through it. */
+#include "migrate/source-inside.h"
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/uuid.h"
+#include "migrate/control.h"
+#include "net/networks.h"
+
+#include <unistd.h>
+
+#define LOG_AREA "source"
+
+#define DIAL_TIMEOUT_MS 10000
+#define WATCH_PAUSE     (250 * G_TIME_SPAN_MILLISECOND)
+#define MEMORY_STREAMS  1
+#define RPC_STREAMS     1
+
+/* Channel `index` goes to the target's addresses in turn, so that channels spread over the networks; the
+ * next address is tried when one does not answer. */
+static channel *dial(unsigned index, void *user, GError **error)
+{
+    source *self = user;
+    GPtrArray *addresses = self->landed->addresses;
+    uint8_t preamble[WIRE_PREAMBLE_SIZE];
+    wire_preamble fields = {.channel = (uint16_t)index};
+    g_autofree char *hex = NULL;
+
+    uuid_to_bytes(self->work->id, fields.landing);
+    wire_put_preamble(preamble, &fields);
+    for (guint i = 0; i < addresses->len; i++) {
+        GInetAddress *address = addresses->pdata[(index + i) % addresses->len];
+        channel *made;
+        int fd;
+
+        g_clear_error(error);
+        fd = networks_dial(self->work->conf->migration, address, self->landed->port,
+                           DIAL_TIMEOUT_MS, error);
+        if (fd < 0)
+            continue;
+        if (!fdio_write_full(fd, preamble, sizeof preamble, error)) {
+            close(fd);
+            continue;
+        }
+        made = channel_client(self->work->identity, fd, self->asked->target, DIAL_TIMEOUT_MS, error);
+        if (made)
+            return made;
+    }
+    return NULL;
+}
+
+static void on_control(const char *text, size_t length, void *user)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(control_message) message = NULL;
+    source *self = user;
+
+    message = control_parse(text, length, SESSION_TARGET, &error);
+    if (!message) {
+        session_fail(self->session, error);
+        return;
+    }
+    g_mutex_lock(&self->lock);
+    /* Words about a token are only listened to once it can have been sent. */
+    gboolean committed = status_decision(self->status) == DECISION_GIVEN_UP;
+    if (message->op == CONTROL_STARTED && committed && self->said == VERDICT_NONE)
+        self->said = VERDICT_STARTED;
+    else if (message->op == CONTROL_REFUSED && committed && self->said == VERDICT_NONE)
+        self->said = VERDICT_REFUSED;
+    else if (message->op == CONTROL_ALIVE)
+        self->alive = TRUE;
+    source_leave_word(self);
+    if (message->op == CONTROL_ABORT && !committed) {
+        status_set_error(self->status, "peer-error", "%s ended the move: %s", self->asked->target,
+                         message->text);
+        g_set_error(&error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "ended by %s", self->asked->target);
+        session_fail(self->session, error);
+    }
+}
+
+static void on_stream(stream_kind kind, unsigned number, void *user)
+{
+    source *self = user;
+
+    /* libvirt connects the memory stream once every mirror is in sync. */
+    if (kind == STREAM_MEMORY)
+        (void)status_advance(self->status, PHASE_SYNCHRONIZING, NULL);
+}
+
+static void on_channels(unsigned alive, const GError *error, void *user)
+{
+    if (error)
+        log_warning("%u channels left: %s", alive, error->message);
+}
+
+static void on_failed(const GError *error, void *user)
+{
+    source *self = user;
+
+    if (status_decision(self->status) == DECISION_NONE)
+        status_set_error(self->status, "link-lost", "the connection to %s was lost: %s",
+                         self->asked->target, error->message);
+    g_mutex_lock(&self->lock);
+    self->session_over = TRUE;
+    source_leave_word(self);
+}
+
+static void on_suspended(gint64 when, void *user)
+{
+    source *self = user;
+
+    g_mutex_lock(&self->lock);
+    if (!self->suspended_at)
+        self->suspended_at = when;
+    source_leave_word(self);
+    (void)status_advance(self->status, PHASE_SWITCHING, NULL);
+}
+
+gboolean source_open_session(source *self, GError **error)
+{
+    session_setup setup = {.role = SESSION_SOURCE,
+                           .channels = self->work->conf->channels,
+                           .link_timeout_ms = (int)self->work->conf->link_timeout * 1000,
+                           .dial = dial,
+                           .on_control = on_control,
+                           .on_channels = on_channels,
+                           .on_stream = on_stream,
+                           .on_failed = on_failed,
+                           .user = self};
+    static const mode_t for_us = 0600, for_qemu = 0666; /* in a directory only QEMU's user can enter */
+    g_autofree char *memory = landing_memory_socket(self->work->qemu_dir);
+    g_autofree char *disk = landing_disk_socket(self->work->qemu_dir);
+    guint disks = self->landed->made->disks->len;
+
+    if (!job_make_qemu_dir(self->work, self->host, error))
+        return FALSE;
+    self->judge = (rpc_judge){.judge = handover_judge, .user = self};
+    self->session = session_new(&setup, error);
+    if (!self->session)
+        return FALSE;
+    return session_listen(self->session, STREAM_RPC, self->work->rpc_socket, for_us, RPC_STREAMS,
+                          rpc_codec_new, &self->judge, error) &&
+           session_listen(self->session, STREAM_MEMORY, memory, for_qemu, MEMORY_STREAMS, NULL, NULL,
+                          error) &&
+           (!disks || session_listen(self->session, STREAM_DISK, disk, for_qemu, disks, NULL, NULL,
+                                     error));
+}
+
+static GStrv copied_disks(const source *self)
+{
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+
+    for (guint i = 0; i < self->landed->made->disks->len; i++)
+        g_strv_builder_add(names, ((plan_disk *)self->landed->made->disks->pdata[i])->target);
+    return g_strv_builder_end(names);
+}
+
+/* Shows how far things are, while move_run blocks the main thread of the move. */
+static gpointer watch_progress(gpointer user)
+{
+    source *self = user;
+    g_auto(GStrv) disks = copied_disks(self);
+
+    g_mutex_lock(&self->lock);
+    while (self->moving) {
+        move_progress progress;
+        session_stats stats;
+
+        g_mutex_unlock(&self->lock);
+        session_get_stats(self->session, &stats);
+        status_set_session(self->status, &stats);
+        if (move_get_progress(self->domain, (const char *const *)disks, &progress, NULL) &&
+            progress.active) {
+            if (status_phase(self->status) == PHASE_MIRRORING)
+                status_set_progress(self->status, progress.disk_done, progress.disk_total);
+            else if (status_phase(self->status) == PHASE_SYNCHRONIZING)
+                status_set_progress(self->status, progress.memory_done,
+                                    progress.memory_done + progress.memory_remaining);
+        }
+        g_mutex_lock(&self->lock);
+        if (self->moving)
+            g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + WATCH_PAUSE);
+    }
+    g_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* Phases mirroring to committing: one call of libvirt's, with our hands in it. */
+gboolean source_migrate(source *self, GError **error)
+{
+    g_autofree char *memory = landing_memory_socket(self->work->qemu_dir);
+    g_autofree char *disk = landing_disk_socket(self->work->qemu_dir);
+    g_autofree char *uri = g_strconcat("unix://", memory, NULL);
+    g_autofree char *disks_uri = g_strconcat("unix://", disk, NULL);
+    g_auto(GStrv) disks = copied_disks(self);
+    move_terms terms = {.rpc_socket = self->work->rpc_socket,
+                        .uri = uri,
+                        .disks_uri = disks_uri,
+                        .disks = (const char *const *)disks,
+                        .live_xml = self->landed->made->live_xml};
+    GThread *watcher;
+    move_watch *suspend;
+    gboolean moved;
+
+    suspend = move_watch_suspend(self->domain, on_suspended, self, error);
+    if (!suspend)
+        return FALSE;
+    g_mutex_lock(&self->lock);
+    self->moving = TRUE;
+    g_mutex_unlock(&self->lock);
+    watcher = g_thread_new("progress", watch_progress, self);
+    moved = status_is_cancelled(self->status) ? FALSE : move_run(self->domain, &terms, error);
+    g_mutex_lock(&self->lock);
+    self->moving = FALSE;
+    source_leave_word(self);
+    g_thread_join(watcher);
+    move_unwatch(suspend);
+    return moved;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The messages two workers send each other on the control stream (docs/protocol.md, "Control"). JSON
+ * objects with a member "op"; what is not defined here fails the session.
+ *
+ *   source -> target   commit {token}   the source has durably given the guest up: accept, start it, say so
+ *                      done             the source is tidy: the landing may end
+ *   target -> source   started          durably accepted; the guest runs
+ *                      refused {why}    durably refused: the source may go on
+ *                      alive            the guest's vCPU time has advanced
+ *   both               abort {why}      before the commit only: this side ends the move
+ */
+#pragma once
+#include "relay/session.h"
+
+typedef enum {
+    CONTROL_COMMIT,
+    CONTROL_DONE,
+    CONTROL_STARTED,
+    CONTROL_REFUSED,
+    CONTROL_ALIVE,
+    CONTROL_ABORT
+} control_op;
+
+#define CONTROL_TOKEN_SIZE 32 /* hex digits: 128 random bits */
+
+typedef struct {
+    control_op op;
+    char *text; /* commit: the token; refused, abort: why; else NULL */
+} control_message;
+
+/* Validates completely, also that `sender` may say this; NULL with an error otherwise. */
+control_message *control_parse(const char *text, size_t length, session_role sender, GError **error);
+void control_message_free(control_message *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(control_message, control_message_free)
+
+gboolean control_send(session *to, control_op op, const char *text, GError **error);
+gboolean control_token_ok(const char *token);
+/* Caller frees. */
+char *control_new_token(void);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a worker asks of the other host's ferryd over its control port (docs/api.md, "Peer listener"). Blocking;
+ * any thread. Errors are API_ERROR_* or G_IO_ERROR_*; peer_error_code gives the API's code for them.
+ */
+#pragma once
+#include "base/json.h"
+#include "migrate/job.h"
+
+/* Any answer the peer gave is TRUE, with its HTTP status; *answer may be NULL (no body). Caller unrefs it. */
+gboolean peer_call(const job *work, const char *peer, const char *method, const char *path,
+                   JsonObject *body, int *code, JsonObject **answer, GError **error);
+const char *peer_error_code(const GError *error);
+/* The HTTP status that goes with one of the API's codes. */
+int peer_status_of_code(const char *code);
+
+/* Sends the token and asks what was decided. FALSE: no answer, or not a final one. */
+gboolean peer_commit(const job *work, const char *peer, const char *id, const char *token,
+                     gboolean *started, GError **error);
+/* Ends a landing before its commit; best effort. */
+void peer_end_landing(const job *work, const char *peer, const char *id);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source's side of a move: one thread runs it from beginning to end (source_run); libvirt's, the relay's
+ * and the worker's threads only leave word for it, under one lock.
+ *
+ *   source.c    the order of things: compare, land, migrate, clean
+ *   inspect.c   comparing: the VM as it is here
+ *   carry.c     the session, and libvirt's migration through it
+ *   handover.c  the switchover: give up, send the token, learn the answer, whatever happens to the session
+ *   wayback.c   afterwards: the definition goes, the disks are kept
+ *   recover.c   after a crash of the worker
+ */
+#pragma once
+#include "migrate/job.h"
+#include "migrate/landing.h"
+#include "migrate/request.h"
+#include "migrate/status.h"
+#include "virt/move.h"
+
+typedef struct source source;
+
+/* Borrows both. `compare`: only asks; the answer is the comparison. */
+source *source_new(const job *work, const request *asked, gboolean compare);
+void source_free(source *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(source, source_free)
+
+/* Blocks until the move has ended, whatever the end. Once. */
+void source_run(source *self);
+/* After a crash: brings what `entry` says was under way to its end (docs/design.md, "After a crash"). Instead of source_run. */
+void source_recover(source *self, const journal_entry *entry);
+/* Any thread. FALSE: past the commit point. */
+gboolean source_cancel(source *self, const char *why);
+status *source_status(source *self);

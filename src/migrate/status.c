@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The state of a migration; see status.h. */
+#include "migrate/status.h"
+
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#define LOG_AREA "move"
+
+/* Rates are averaged over about this long: steady enough to read, quick enough to follow a change. */
+#define RATE_WINDOW_US (3 * G_USEC_PER_SEC)
+
+struct status {
+    GMutex lock; /* guards all below, and the journal handle */
+    status_setup setup;
+    char *id, *role, *vm, *vm_uuid, *peer;
+    phase now;
+    gboolean cancelled;
+    journal_decision decision;
+    gint64 version;
+    gint64 began, phase_began, ended; /* Unix µs; 0: not yet */
+    char *waiting;
+    guint64 done, total; /* of this phase */
+    double rate;         /* bytes/s, 0: not known */
+    gint64 rate_at;      /* monotonic µs of the last sample */
+    session_stats stats;
+    gint64 blackout; /* µs, -1: not known */
+    JsonObject *changes, *way_back;
+    findings *found;
+    char *error_code, *error_text;
+};
+
+status *status_new(const status_setup *setup)
+{
+    status *self = g_new0(status, 1);
+
+    g_mutex_init(&self->lock);
+    self->setup = *setup;
+    self->id = g_strdup(setup->id);
+    self->role = g_strdup(setup->role);
+    self->vm = g_strdup(setup->vm);
+    self->peer = g_strdup(setup->peer);
+    self->began = self->phase_began = g_get_real_time();
+    self->blackout = -1;
+    self->found = findings_new();
+    return self;
+}
+
+void status_free(status *self)
+{
+    if (!self)
+        return;
+    g_mutex_clear(&self->lock);
+    g_free(self->id);
+    g_free(self->role);
+    g_free(self->vm);
+    g_free(self->vm_uuid);
+    g_free(self->peer);
+    g_free(self->waiting);
+    g_clear_pointer(&self->changes, json_object_unref);
+    g_clear_pointer(&self->way_back, json_object_unref);
+    findings_free(self->found);
+    g_free(self->error_code);
+    g_free(self->error_text);
+    g_free(self);
+}
+
+static void set_real(JsonObject *object, const char *member, gint64 microseconds)
+{
+    if (microseconds > 0)
+        json_object_set_double_member(object, member, (double)microseconds / G_USEC_PER_SEC);
+    else
+        json_object_set_null_member(object, member);
+}
+
+static void set_text(JsonObject *object, const char *member, const char *text)
+{
+    if (text)
+        json_object_set_string_member(object, member, text);
+    else
+        json_object_set_null_member(object, member);
+}
+
+static void set_child(JsonObject *object, const char *member, JsonObject *child)
+{
+    if (child)
+        json_object_set_object_member(object, member, json_object_ref(child));
+    else
+        json_object_set_null_member(object, member);
+}
+
+static JsonObject *progress_json(const status *self)
+{
+    JsonObject *p = json_object_new();
+
+    json_object_set_int_member(p, "done", (gint64)self->done);
+    json_object_set_int_member(p, "total", (gint64)self->total);
+    json_object_set_int_member(p, "rate", (gint64)self->rate);
+    if (self->rate > 0 && self->total >= self->done)
+        json_object_set_int_member(p, "eta", (gint64)((double)(self->total - self->done) / self->rate));
+    else
+        json_object_set_null_member(p, "eta");
+    return p;
+}
+
+static JsonObject *channels_json(const status *self)
+{
+    JsonObject *c = json_object_new();
+
+    json_object_set_int_member(c, "alive", self->stats.channels_alive);
+    json_object_set_int_member(c, "wanted", self->setup.channels_wanted);
+    json_object_set_int_member(c, "lost", self->stats.channels_lost);
+    return c;
+}
+
+static JsonObject *error_json(const status *self)
+{
+    JsonObject *e = json_object_new();
+
+    json_object_set_string_member(e, "code", self->error_code);
+    json_object_set_string_member(e, "text", self->error_text);
+    return e;
+}
+
+static JsonObject *to_json(const status *self)
+{
+    JsonObject *o = json_object_new();
+    const session_stats *s = &self->stats;
+
+    json_object_set_string_member(o, "id", self->id);
+    json_object_set_int_member(o, "version", self->version);
+    json_object_set_string_member(o, "role", self->role);
+    json_object_set_string_member(o, "vm", self->vm);
+    set_text(o, "vm_uuid", self->vm_uuid);
+    json_object_set_string_member(o, "peer", self->peer);
+    json_object_set_string_member(o, "phase", phase_name(self->now));
+    set_text(o, "waiting", self->waiting);
+    set_real(o, "began", self->began);
+    set_real(o, "phase_began", self->phase_began);
+    set_real(o, "ended", self->ended);
+    json_object_set_object_member(o, "progress", progress_json(self));
+    json_object_set_int_member(o, "wire_bytes", (gint64)(s->wire_out + s->wire_in));
+    json_object_set_int_member(o, "logical_bytes",
+                               (gint64)(s->payload_out[STREAM_DISK] + s->payload_in[STREAM_DISK] +
+                                        s->payload_out[STREAM_MEMORY] + s->payload_in[STREAM_MEMORY]));
+    if (self->blackout >= 0)
+        json_object_set_double_member(o, "blackout_ms", (double)self->blackout / 1000);
+    else
+        json_object_set_null_member(o, "blackout_ms");
+    if (self->ended)
+        json_object_set_double_member(o, "total_seconds",
+                                      (double)(self->ended - self->began) / G_USEC_PER_SEC);
+    else
+        json_object_set_null_member(o, "total_seconds");
+    json_object_set_object_member(o, "channels", channels_json(self));
+    set_child(o, "changes", self->changes);
+    set_child(o, "way_back", self->way_back);
+    json_object_set_array_member(o, "findings", findings_to_json(self->found));
+    json_object_set_null_member(o, "error");
+    if (self->error_code)
+        json_object_set_object_member(o, "error", error_json(self));
+    return o;
+}
+
+JsonObject *status_to_json(status *self)
+{
+    JsonObject *o;
+
+    g_mutex_lock(&self->lock);
+    o = to_json(self);
+    g_mutex_unlock(&self->lock);
+    return o;
+}
+
+static char *to_text(const status *self)
+{
+    JsonObject *o = to_json(self);
+    char *text = json_text(o);
+
+    json_object_unref(o);
+    return text;
+}
+
+/* Ends a critical section in which something shown has changed. */
+static void unlock_changed(status *self)
+{
+    self->version++;
+    g_mutex_unlock(&self->lock);
+    if (self->setup.changed)
+        self->setup.changed(self->setup.user);
+}
+
+gboolean status_restore(status *self, const journal_entry *entry, GError **error)
+{
+    phase now;
+
+    if (!phase_from_name(entry->phase, &now)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                    "the journal has %s in a phase \"%s\", which this Ferry does not know",
+                    entry->id, entry->phase);
+        return FALSE;
+    }
+    g_mutex_lock(&self->lock);
+    self->now = now;
+    self->decision = entry->decision;
+    self->began = entry->began;
+    self->phase_began = entry->changed;
+    unlock_changed(self);
+    return TRUE;
+}
+
+phase status_phase(status *self)
+{
+    phase p;
+
+    g_mutex_lock(&self->lock);
+    p = self->now;
+    g_mutex_unlock(&self->lock);
+    return p;
+}
+
+/* The one setter of the phase; lock held. */
+static gboolean set_phase(status *self, phase to, GError **error)
+{
+    phase from = self->now;
+    gint64 phase_began = self->phase_began;
+
+    if (!phase_may_follow(from, to)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "no step leads from %s to %s",
+                    phase_name(from), phase_name(to));
+        return FALSE;
+    }
+    self->now = to;
+    self->phase_began = g_get_real_time();
+    self->done = self->total = 0;
+    self->rate = 0;
+    self->rate_at = 0;
+    g_clear_pointer(&self->waiting, g_free);
+    if (phase_is_final(to))
+        self->ended = self->phase_began;
+    if (self->setup.journal) {
+        g_autofree char *text = to_text(self);
+        gboolean ok = phase_is_final(to)
+                          ? journal_end(self->setup.journal, self->id, phase_name(to), text, error)
+                          : journal_set_phase(self->setup.journal, self->id, phase_name(to), text,
+                                              error);
+        if (!ok) {
+            self->now = from;
+            self->phase_began = phase_began;
+            self->ended = 0;
+            return FALSE;
+        }
+    }
+    log_info("%s -> %s", phase_name(from), phase_name(to));
+    return TRUE;
+}
+
+gboolean status_enter(status *self, phase to, GError **error)
+{
+    gboolean ok;
+
+    g_mutex_lock(&self->lock);
+    ok = set_phase(self, to, error);
+    unlock_changed(self);
+    return ok;
+}
+
+static gboolean advance(status *self, phase to, GError **error)
+{
+    while (self->now < to && !phase_is_final(self->now)) {
+        phase next = (phase)(self->now + 1);
+        if (!set_phase(self, next, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean status_advance(status *self, phase to, GError **error)
+{
+    gboolean ok;
+
+    g_mutex_lock(&self->lock);
+    ok = advance(self, to, error);
+    unlock_changed(self);
+    return ok;
+}
+
+gboolean status_cancel(status *self, const char *why)
+{
+    gboolean won;
+
+    g_mutex_lock(&self->lock);
+    won = phase_may_cancel(self->now);
+    if (won && !self->cancelled) {
+        self->cancelled = TRUE;
+        if (!self->error_code) {
+            self->error_code = g_strdup("cancelled");
+            self->error_text = g_strdup(why);
+        }
+        log_notice("cancelled while %s: %s", phase_name(self->now), why);
+    }
+    unlock_changed(self);
+    return won;
+}
+
+gboolean status_is_cancelled(status *self)
+{
+    gboolean cancelled;
+
+    g_mutex_lock(&self->lock);
+    cancelled = self->cancelled;
+    g_mutex_unlock(&self->lock);
+    return cancelled;
+}
+
+gboolean status_commit(status *self, journal_decision decision, const char *token, GError **error)
+{
+    gboolean ok = FALSE;
+
+    g_mutex_lock(&self->lock);
+    if (self->cancelled)
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the move was cancelled");
+    else
+        ok = advance(self, PHASE_COMMITTING, error) &&
+             journal_decide(self->setup.journal, self->id, decision, token, error);
+    if (ok)
+        self->decision = decision;
+    unlock_changed(self);
+    return ok;
+}
+
+gboolean status_decide(status *self, journal_decision decision, const char *token, GError **error)
+{
+    gboolean ok;
+
+    g_mutex_lock(&self->lock);
+    ok = journal_decide(self->setup.journal, self->id, decision, token, error);
+    if (ok)
+        self->decision = decision;
+    g_mutex_unlock(&self->lock);
+    return ok;
+}
+
+journal_decision status_decision(status *self)
+{
+    journal_decision decision;
+
+    g_mutex_lock(&self->lock);
+    decision = self->decision;
+    g_mutex_unlock(&self->lock);
+    return decision;
+}
+
+void status_set_error(status *self, const char *code, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_mutex_lock(&self->lock);
+    if (!self->error_code) {
+        self->error_code = g_strdup(code);
+        self->error_text = g_steal_pointer(&text);
+        log_error("%s", self->error_text);
+    } else {
+        log_info("then: %s", text);
+    }
+    unlock_changed(self);
+}
+
+gboolean status_has_error(status *self)
+{
+    return status_error_code(self) != NULL;
+}
+
+const char *status_error_code(status *self)
+{
+    const char *code;
+
+    g_mutex_lock(&self->lock);
+    code = self->error_code;
+    g_mutex_unlock(&self->lock);
+    return code;
+}
+
+JsonObject *status_error_json(status *self)
+{
+    JsonObject *outer = json_object_new(), *e;
+
+    g_mutex_lock(&self->lock);
+    e = error_json(self);
+    json_object_set_array_member(e, "findings", findings_to_json(self->found));
+    g_mutex_unlock(&self->lock);
+    json_object_set_object_member(outer, "error", e);
+    return outer;
+}
+
+gboolean status_end(status *self, gboolean success, GError **error)
+{
+    gboolean ok;
+
+    g_mutex_lock(&self->lock);
+    ok = phase_is_final(self->now) ||
+         set_phase(self,
+                   success ? PHASE_COMPLETED : self->cancelled ? PHASE_CANCELLED : PHASE_FAILED,
+                   error);
+    unlock_changed(self);
+    return ok;
+}
+
+void status_set_waiting(status *self, const char *text)
+{
+    g_mutex_lock(&self->lock);
+    if (!g_strcmp0(self->waiting, text)) {
+        g_mutex_unlock(&self->lock);
+        return;
+    }
+    g_free(self->waiting);
+    self->waiting = g_strdup(text);
+    unlock_changed(self);
+}
+
+void status_set_vm(status *self, const char *name, const char *uuid)
+{
+    g_mutex_lock(&self->lock);
+    g_free(self->vm);
+    g_free(self->vm_uuid);
+    self->vm = g_strdup(name);
+    self->vm_uuid = g_strdup(uuid);
+    unlock_changed(self);
+}
+
+void status_set_progress(status *self, guint64 done, guint64 total)
+{
+    gint64 now = g_get_monotonic_time();
+
+    g_mutex_lock(&self->lock);
+    if (self->rate_at && now > self->rate_at && done >= self->done) {
+        double step = (double)(now - self->rate_at);
+        double sample = (double)(done - self->done) * G_USEC_PER_SEC / step;
+        double weight = MIN(1.0, step / RATE_WINDOW_US);
+        self->rate = self->rate > 0 ? self->rate + weight * (sample - self->rate) : sample;
+    }
+    self->rate_at = now;
+    self->done = done;
+    self->total = total;
+    unlock_changed(self);
+}
+
+void status_set_session(status *self, const session_stats *stats)
+{
+    g_mutex_lock(&self->lock);
+    self->stats = *stats;
+    unlock_changed(self);
+}
+
+void status_set_blackout(status *self, gint64 microseconds)
+{
+    g_mutex_lock(&self->lock);
+    self->blackout = microseconds;
+    unlock_changed(self);
+}
+
+void status_set_plan(status *self, const plan *made)
+{
+    JsonObject *changes = plan_to_json(made);
+
+    /* The definitions are the hosts' affair; here they would only be noise. */
+    json_object_remove_member(changes, "live_xml");
+    json_object_remove_member(changes, "persistent_xml");
+    g_mutex_lock(&self->lock);
+    g_clear_pointer(&self->changes, json_object_unref);
+    self->changes = changes;
+    unlock_changed(self);
+}
+
+void status_set_way_back(status *self, gint64 until, const char *const *disks)
+{
+    JsonObject *way_back = json_object_new();
+    JsonArray *paths = json_array_new();
+
+    for (guint i = 0; disks[i]; i++)
+        json_array_add_string_element(paths, disks[i]);
+    json_object_set_int_member(way_back, "until", until);
+    json_object_set_array_member(way_back, "disks", paths);
+    g_mutex_lock(&self->lock);
+    g_clear_pointer(&self->way_back, json_object_unref);
+    self->way_back = way_back;
+    unlock_changed(self);
+}
+
+void status_take_findings(status *self, findings *found)
+{
+    g_mutex_lock(&self->lock);
+    findings_take(self->found, found);
+    unlock_changed(self);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the target's side share; see target.h for who does what. */
+#pragma once
+#include "migrate/target.h"
+#include "relay/permit.h"
+
+struct target {
+    const job *work;
+    const char *peer;
+    landing_request *asked;
+    status *status;
+
+    /* Set by the running thread before the session exists; read-only for all others afterwards. */
+    virt_host *host;
+    plan *made;
+    permit *allowed; /* used in the rpc stream's thread, and after the session has ended */
+    rpc_judge judge;
+    session *session;
+    gboolean prepared; /* the disks are ours */
+
+    GMutex lock; /* guards the rest; taken before the status's lock */
+    GCond changed;
+    gboolean landed;       /* there is a session that connections may be given to */
+    gboolean arrived;      /* at least one channel has been up */
+    gboolean loaded;       /* libvirt has answered Finish3 with success: the guest is here, paused */
+    gboolean session_over;
+    gboolean done;         /* the source says it is tidy */
+    gboolean settled;      /* accepted or refused: durable, and acted upon */
+    gboolean accepted;
+    char *token;           /* what came with the commit; NULL: none yet */
+    GPtrArray *asking;     /* of struct asking: who wants to know the decision */
+    guint connecting;      /* threads doing TLS for a new connection */
+};
+
+/* Decides: the token is here. Accepts if the guest is loaded and paused, and starts it; else refuses. Either is durable before
+ * anybody is told. Returns whether the guest is ours. */
+gboolean accept_commit(target *self);
+/* Refuses for good: destroys what was loaded, then records it. */
+void accept_refuse(target *self, const char *why);
+/* The guest is ours: makes sure it runs, sees it run, makes its definition. Tries for ever. */
+void accept_settle(target *self);
+
+/* Tells everybody who asked by target_commit. Without the lock held; settled is TRUE. */
+void target_answer_asking(target *self);
+
+/* The end, either way: settles a guest that is ours, or tidies all but the landed data. */
+void target_finish(target *self, gboolean ours);

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The target's side of a move, in order; see target.h. */
+#include "migrate/target-inside.h"
+
+#include "base/log.h"
+#include "migrate/control.h"
+#include "relay/rpc.h"
+#include "virt/move.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define LOG_AREA "target"
+
+#define HANDSHAKE_TIMEOUT_MS 10000
+#define CONNECTING_MAX       (2 * WIRE_CHANNELS_MAX)
+#define FINISH_TIMEOUT_MS    5000
+#define WATCH_PAUSE          (500 * G_TIME_SPAN_MILLISECOND)
+
+typedef struct {
+    void (*answer)(gboolean accepted, void *user);
+    void *user;
+} asking;
+
+target *target_new(const job *work, const char *peer, landing_request *asked)
+{
+    target *self = g_new0(target, 1);
+    status_setup setup = {.id = work->id,
+                          .role = "target",
+                          .vm = asked->machine->name,
+                          .peer = peer,
+                          .channels_wanted = work->conf->channels,
+                          .journal = asked->dry_run ? NULL : work->journal,
+                          .changed = work->changed,
+                          .user = work->user};
+
+    self->work = work;
+    self->peer = peer;
+    self->asked = asked;
+    self->asking = g_ptr_array_new_with_free_func(g_free);
+    g_mutex_init(&self->lock);
+    g_cond_init(&self->changed);
+    self->status = status_new(&setup);
+    status_set_vm(self->status, asked->machine->name, asked->machine->uuid);
+    return self;
+}
+
+void target_free(target *self)
+{
+    if (!self)
+        return;
+    session_free(self->session);
+    permit_free(self->allowed);
+    plan_free(self->made);
+    virt_host_close(self->host);
+    landing_request_free(self->asked);
+    status_free(self->status);
+    g_ptr_array_unref(self->asking);
+    g_mutex_clear(&self->lock);
+    g_cond_clear(&self->changed);
+    g_free(self->token);
+    g_free(self);
+}
+
+status *target_status(target *self)
+{
+    return self->status;
+}
+
+static void leave_word(target *self)
+{
+    g_cond_broadcast(&self->changed);
+    g_mutex_unlock(&self->lock);
+}
+
+/* Everything of libvirt's dialogue goes by the permit; what it tells us moves the phases on. */
+static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *user, GError **error)
+{
+    target *self = user;
+
+    if (direction == RPC_FROM_PEER) {
+        if (!permit_call(self->allowed, packet, error)) {
+            g_prefix_error(error, "%s asked libvirt for what this landing does not allow: ",
+                           self->peer);
+            return FALSE;
+        }
+        return TRUE;
+    }
+    if (!permit_reply(self->allowed, packet, error))
+        return FALSE;
+    if (permit_finished(self->allowed)) {
+        g_mutex_lock(&self->lock);
+        self->loaded = TRUE;
+        leave_word(self);
+        (void)status_advance(self->status, PHASE_SWITCHING, NULL);
+    } else if (permit_prepared(self->allowed)) {
+        (void)status_advance(self->status, PHASE_MIRRORING, NULL);
+    }
+    return TRUE;
+}
+
+static void on_control(const char *text, size_t length, void *user)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(control_message) message = NULL;
+    target *self = user;
+
+    message = control_parse(text, length, SESSION_SOURCE, &error);
+    if (!message) {
+        session_fail(self->session, error);
+        return;
+    }
+    if (message->op == CONTROL_ABORT) {
+        (void)status_cancel(self->status, message->text);
+        g_mutex_lock(&self->lock);
+    } else {
+        g_mutex_lock(&self->lock);
+        if (message->op == CONTROL_COMMIT && !self->token)
+            self->token = g_steal_pointer(&message->text);
+        else if (message->op == CONTROL_DONE)
+            self->done = TRUE;
+    }
+    leave_word(self);
+}
+
+static void on_stream(stream_kind kind, unsigned number, void *user)
+{
+    target *self = user;
+
+    if (kind == STREAM_MEMORY)
+        (void)status_advance(self->status, PHASE_SYNCHRONIZING, NULL);
+}
+
+static void on_channels(unsigned alive, const GError *error, void *user)
+{
+    target *self = user;
+
+    if (error)
+        log_warning("%u channels left: %s", alive, error->message);
+    g_mutex_lock(&self->lock);
+    if (alive)
+        self->arrived = TRUE;
+    leave_word(self);
+}
+
+static void on_failed(const GError *error, void *user)
+{
+    target *self = user;
+
+    if (status_decision(self->status) == DECISION_NONE)
+        status_set_error(self->status, "link-lost", "the landing was closed: %s", error->message);
+    g_mutex_lock(&self->lock);
+    self->session_over = TRUE;
+    leave_word(self);
+}
+
+/* One strv of pairs behind another: the request's rules come first, so they win. */
+static GStrv join(GStrv first, GStrv second)
+{
+    g_autoptr(GStrvBuilder) all = g_strv_builder_new();
+
+    if (first)
+        g_strv_builder_addv(all, (const char **)first);
+    if (second)
+        g_strv_builder_addv(all, (const char **)second);
+    return g_strv_builder_end(all);
+}
+
+static gboolean make_plan(target *self, findings *found, GError **error)
+{
+    const settings *conf = self->work->conf;
+    const landing_request *asked = self->asked;
+    g_auto(GStrv) switch_keys = join(asked->switch_keys, conf->switch_keys);
+    g_auto(GStrv) switch_values = join(asked->switch_values, conf->switch_values);
+    g_auto(GStrv) storage_keys = join(asked->storage_keys, conf->storage_keys);
+    g_auto(GStrv) storage_values = join(asked->storage_values, conf->storage_values);
+    plan_rules rules = {.switch_keys = switch_keys,
+                        .switch_values = switch_values,
+                        .storage_keys = storage_keys,
+                        .storage_values = storage_values,
+                        .format_keys = asked->format_keys,
+                        .format_values = asked->format_values,
+                        .memory_reserve = conf->memory_reserve};
+
+    if (networks_empty(conf->migration))
+        findings_add(found, 1006, FINDING_BLOCKS, conf->name,
+                     "Set 'migration' in [networks] of its /etc/ferry/ferryd.conf.",
+                     "%s has no network that may carry migrations.", conf->name);
+    self->made = plan_make(self->host, asked->machine, asked->live_xml, asked->stored_xml, &rules,
+                           found, error);
+    return self->made != NULL;
+}
+
+static gboolean fail(target *self, const GError *error)
+{
+    status_set_error(self->status, "internal", "%s", error->message);
+    self->work->answer(500, status_error_json(self->status), self->work->user);
+    return FALSE;
+}
+
+/* Looks, and answers at once when that is the end of it. */
+static gboolean look(target *self, landing_answer *answer)
+{
+    g_autoptr(GError) error = NULL;
+
+    self->host = virt_host_open(self->work->conf->libvirt_socket, &error);
+    if (!self->host)
+        return fail(self, error);
+    answer->host_uuid = virt_host_uuid(self->host, &error);
+    if (!answer->host_uuid)
+        return fail(self, error);
+    answer->found = findings_new();
+    /* Coming from ourselves, every name and path would be taken: the source says the one thing that matters. */
+    if (!g_ascii_strcasecmp(answer->host_uuid, self->asked->host_uuid)) {
+        self->work->answer(200, landing_answer_to_json(answer), self->work->user);
+        return FALSE;
+    }
+    if (!make_plan(self, answer->found, &error))
+        return fail(self, error);
+    if (findings_block(answer->found))
+        g_clear_pointer(&self->made, plan_free);
+    answer->made = self->made;
+    if (self->asked->dry_run) {
+        self->work->answer(200, landing_answer_to_json(answer), self->work->user);
+        return FALSE;
+    }
+    if (answer->made)
+        return TRUE;
+    g_autofree char *summary = findings_summary(answer->found);
+    status_set_error(self->status, "blocked", "%s", summary);
+    status_take_findings(self->status, answer->found);
+    self->work->answer(409, status_error_json(self->status), self->work->user);
+    return FALSE;
+}
+
+static gboolean journal_start(target *self, GError **error)
+{
+    g_autoptr(JsonObject) details = json_object_new();
+    g_autoptr(JsonObject) shown = status_to_json(self->status);
+    g_autofree char *shown_text = json_text(shown);
+    g_autofree char *text = NULL;
+    journal_entry entry = {.id = (char *)self->work->id,
+                           .role = (char *)"target",
+                           .vm = self->asked->machine->name,
+                           .vm_uuid = self->asked->machine->uuid,
+                           .peer = (char *)self->peer,
+                           .phase = (char *)phase_name(PHASE_QUEUED),
+                           .status = shown_text};
+
+    json_object_set_object_member(details, "landing", landing_request_to_json(self->asked));
+    json_object_set_object_member(details, "plan", plan_to_json(self->made));
+    entry.details = text = json_text(details);
+    return journal_begin(self->work->journal, &entry, error);
+}
+
+static GStrv copied_disks(const plan *made)
+{
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+
+    for (guint i = 0; i < made->disks->len; i++)
+        g_strv_builder_add(names, ((plan_disk *)made->disks->pdata[i])->target);
+    return g_strv_builder_end(names);
+}
+
+static gboolean open_session(target *self, GError **error)
+{
+    const job *work = self->work;
+    session_setup setup = {.role = SESSION_TARGET,
+                           .channels = work->conf->channels,
+                           .link_timeout_ms = (int)work->conf->link_timeout * 1000,
+                           .on_control = on_control,
+                           .on_channels = on_channels,
+                           .on_stream = on_stream,
+                           .on_failed = on_failed,
+                           .user = self};
+    g_autofree char *memory = landing_memory_socket(work->qemu_dir);
+    g_autofree char *disk = landing_disk_socket(work->qemu_dir);
+    g_autofree char *uri = g_strconcat("unix://", memory, NULL);
+    g_autofree char *disks_uri = g_strconcat("unix://", disk, NULL);
+    g_auto(GStrv) disks = copied_disks(self->made);
+    guint count = g_strv_length(disks);
+    permit_terms terms = {.name = self->asked->machine->name,
+                          .open_name = "qemu:///system",
+                          .xml = self->made->live_xml,
+                          .uri = uri,
+                          .disks_uri = count ? disks_uri : NULL,
+                          .disks = (const char *const *)disks,
+                          .flags_required = move_flags(count > 0),
+                          .flags_allowed = move_flags_allowed(count > 0)};
+
+    self->allowed = permit_new(&terms);
+    self->judge = (rpc_judge){.judge = judge, .user = self};
+    self->session = session_new(&setup, error);
+    if (!self->session)
+        return FALSE;
+    if (!session_offer(self->session, STREAM_RPC, virt_host_socket(self->host), 1, rpc_codec_new,
+                       &self->judge, error) ||
+        !session_offer(self->session, STREAM_MEMORY, memory, 1, NULL, NULL, error) ||
+        (count && !session_offer(self->session, STREAM_DISK, disk, count, NULL, NULL, error)))
+        return FALSE;
+    g_mutex_lock(&self->lock);
+    self->landed = TRUE;
+    g_mutex_unlock(&self->lock);
+    return TRUE;
+}
+
+/* Disks, sockets, permit: what the landing consists of. */
+static gboolean prepare(target *self, landing_answer *answer, GError **error)
+{
+    g_autoptr(GPtrArray) local = NULL;
+
+    if (!journal_start(self, error) || !status_enter(self->status, PHASE_LANDING, error))
+        return FALSE;
+    status_set_plan(self->status, self->made);
+    local = networks_local_addresses(self->work->conf->migration, error);
+    if (!local)
+        return FALSE;
+    if (!local->len) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NETWORK_UNREACHABLE,
+                    "this host has no address on any of its migration networks now; "
+                    "look at its links and at [networks] in ferryd.conf");
+        return FALSE;
+    }
+    answer->addresses = g_ptr_array_new_with_free_func(g_object_unref);
+    for (guint i = 0; i < local->len; i++)
+        g_ptr_array_add(answer->addresses,
+                        g_object_ref(((networks_local *)local->pdata[i])->address));
+    answer->port = self->work->conf->data_port;
+    answer->directory = g_strdup(self->work->qemu_dir);
+    self->prepared = plan_prepare(self->made, self->host, error);
+    return self->prepared && job_make_qemu_dir(self->work, self->host, error) &&
+           open_session(self, error);
+}
+
+/* Waits for what decides the landing's fate: a token, or a reason to end. TRUE: a token. */
+static gboolean wait_for_token(target *self)
+{
+    gint64 deadline =
+        g_get_monotonic_time() + (gint64)self->work->conf->landing_timeout * G_TIME_SPAN_SECOND;
+    gboolean token;
+
+    g_mutex_lock(&self->lock);
+    while (!self->token && !self->session_over && !status_is_cancelled(self->status)) {
+        session_stats stats;
+
+        if (!self->arrived && g_get_monotonic_time() > deadline) {
+            status_set_error(self->status, "timeout", "%s did not connect within %u s", self->peer,
+                             self->work->conf->landing_timeout);
+            break;
+        }
+        g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + WATCH_PAUSE);
+        g_mutex_unlock(&self->lock);
+        session_get_stats(self->session, &stats);
+        status_set_session(self->status, &stats);
+        g_mutex_lock(&self->lock);
+    }
+    token = self->token != NULL;
+    g_mutex_unlock(&self->lock);
+    return token;
+}
+
+/* The guest is ours. The source may still want to hear so, and says when it is tidy; if it cannot, we end all the same:
+ * it will ask our journal. */
+static void complete(target *self)
+{
+    (void)status_advance(self->status, PHASE_CLEANING, NULL);
+    accept_settle(self);
+    g_mutex_lock(&self->lock);
+    while (!self->done && !self->session_over && self->session)
+        g_cond_wait(&self->changed, &self->lock);
+    g_mutex_unlock(&self->lock);
+}
+
+/* Nothing of a landing that failed stays, except the data that landed. */
+static void abandon(target *self)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) kept = NULL;
+    g_autofree char *path = settings_journal(self->work->conf);
+    g_autoptr(journal) book = NULL;
+    gint64 until = g_get_real_time() / G_USEC_PER_SEC + (gint64)self->work->conf->keep_landed * 3600;
+
+    if (!self->prepared)
+        return;
+    kept = plan_abandon(self->made, self->host, &error);
+    book = kept ? journal_open(path, FALSE, &error) : NULL;
+    for (guint i = 0; book && kept[i]; i++) {
+        journal_kept row = {.path = kept[i],
+                            .original = kept[i],
+                            .kind = (char *)"landed",
+                            .id = (char *)self->work->id,
+                            .vm_uuid = self->asked->machine->uuid,
+                            .until = until};
+        if (!journal_keep(book, &row, &error))
+            break;
+    }
+    if (error)
+        log_error("landed data could not be put aside: %s", error->message);
+}
+
+/* No new connections, and none still on its way in. */
+static void close_landing(target *self)
+{
+    g_mutex_lock(&self->lock);
+    self->landed = FALSE;
+    while (self->connecting)
+        g_cond_wait(&self->changed, &self->lock);
+    g_mutex_unlock(&self->lock);
+}
+
+void target_finish(target *self, gboolean ours)
+{
+    session_stats stats;
+    g_autoptr(GError) error = NULL;
+
+    if (ours)
+        complete(self);
+    else if (self->prepared && status_decision(self->status) == DECISION_NONE)
+        accept_refuse(self, status_is_cancelled(self->status) ? "the move was cancelled"
+                                                              : "the landing has failed");
+    close_landing(self);
+    if (self->session) {
+        if (!ours && !self->session_over)
+            (void)control_send(self->session, CONTROL_ABORT, "the landing has ended", NULL);
+        (void)session_finish(self->session, FINISH_TIMEOUT_MS);
+        session_get_stats(self->session, &stats);
+        status_set_session(self->status, &stats);
+        g_clear_pointer(&self->session, session_free);
+    }
+    if (!ours)
+        abandon(self);
+    job_remove_sockets(self->work);
+    if (!status_end(self->status, ours, &error))
+        log_error("%s", error->message);
+}
+
+void target_run(target *self)
+{
+    landing_answer answer = {0};
+    g_autoptr(GError) error = NULL;
+    gboolean ours = FALSE;
+
+    if (look(self, &answer)) {
+        if (prepare(self, &answer, &error)) {
+            self->work->answer(201, landing_answer_to_json(&answer), self->work->user);
+            ours = wait_for_token(self) && accept_commit(self);
+        } else {
+            (void)fail(self, error);
+        }
+        target_finish(self, ours);
+    }
+    g_clear_pointer(&answer.found, findings_free);
+    g_clear_pointer(&answer.addresses, g_ptr_array_unref);
+    g_free(answer.host_uuid);
+    g_free(answer.directory);
+}
+
+typedef struct {
+    target *self;
+    unsigned index;
+    int fd;
+} arrival;
+
+static gpointer connect_channel(gpointer data)
+{
+    g_autofree arrival *arrived = data;
+    target *self = arrived->self;
+    g_autoptr(GError) error = NULL;
+    channel *made = channel_server(self->work->identity, arrived->fd, self->peer,
+                                   HANDSHAKE_TIMEOUT_MS, &error);
+
+    if (!made || !session_add_channel(self->session, arrived->index, made, &error))
+        log_warning("a data connection was not accepted: %s", error->message);
+    g_mutex_lock(&self->lock);
+    self->connecting--;
+    leave_word(self);
+    return NULL;
+}
+
+void target_add_connection(target *self, unsigned index, int fd)
+{
+    arrival *arrived;
+    gboolean welcome;
+
+    g_mutex_lock(&self->lock);
+    welcome = self->landed && self->connecting < CONNECTING_MAX && index < WIRE_CHANNELS_MAX;
+    if (welcome)
+        self->connecting++;
+    g_mutex_unlock(&self->lock);
+    if (!welcome) {
+        close(fd);
+        return;
+    }
+    arrived = g_new(arrival, 1);
+    *arrived = (arrival){.self = self, .index = index, .fd = fd};
+    g_thread_unref(g_thread_new("handshake", connect_channel, arrived));
+}
+
+gboolean target_cancel(target *self, const char *why)
+{
+    gboolean won = status_cancel(self->status, why);
+
+    g_mutex_lock(&self->lock);
+    leave_word(self);
+    return won;
+}
+
+void target_answer_asking(target *self)
+{
+    g_autoptr(GPtrArray) waiting = NULL;
+    gboolean accepted;
+
+    g_mutex_lock(&self->lock);
+    accepted = self->accepted;
+    waiting = g_steal_pointer(&self->asking);
+    self->asking = g_ptr_array_new_with_free_func(g_free);
+    g_mutex_unlock(&self->lock);
+    for (guint i = 0; i < waiting->len; i++) {
+        asking *one = waiting->pdata[i];
+        one->answer(accepted, one->user);
+    }
+}
+
+void target_commit(target *self, const char *token, void (*answer)(gboolean accepted, void *user),
+                   void *user)
+{
+    asking *one = g_new(asking, 1);
+    gboolean settled;
+
+    *one = (asking){.answer = answer, .user = user};
+    g_mutex_lock(&self->lock);
+    g_ptr_array_add(self->asking, one);
+    if (!self->token)
+        self->token = g_strdup(token);
+    settled = self->settled;
+    leave_word(self);
+    if (settled)
+        target_answer_asking(self);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The target's side of a move: the landing. One thread runs it from beginning to end (target_run); the relay's and the
+ * worker's threads leave word for it under one lock.
+ *
+ *   target.c   the order of things: plan, prepare, wait for what comes, accept or refuse, tidy
+ *   accept.c   the commit: durable accept, start, proof of life; or durable refusal
+ */
+#pragma once
+#include "migrate/job.h"
+#include "migrate/landing.h"
+#include "migrate/status.h"
+#include "net/channel.h"
+
+typedef struct target target;
+
+/* Borrows `work` and `peer`; takes `asked` over. */
+target *target_new(const job *work, const char *peer, landing_request *asked);
+void target_free(target *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(target, target_free)
+
+/* Blocks until the landing has ended, whatever the end. Once. */
+void target_run(target *self);
+/* After a crash: an accepted guest is made to run, anything else is refused durably and tidied. Instead of target_run. */
+void target_recover(target *self, const journal_entry *entry);
+
+/* Any thread. A data connection whose preamble has been read; does TLS in a thread of its own. Takes `fd` over. */
+void target_add_connection(target *self, unsigned index, int fd);
+/* Any thread. FALSE: past the commit point. */
+gboolean target_cancel(target *self, const char *why);
+/* Any thread. The token by the control port, when the session is gone; the answer comes through `answer`, once the
+ * decision has been made: body {"decision": "accepted" or "refused"}. */
+void target_commit(target *self, const char *token, void (*answer)(gboolean accepted, void *user),
+                   void *user);
+status *target_status(target *self);

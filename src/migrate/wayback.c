@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* After the hand-over: the source's definition goes and its disks become the way back. Everything here may be
+ * repeated after a crash; nothing here touches a running guest.
+ *
+ * The disks are renamed at once, before the target has proven that its guest runs: a stopped definition with its
+ * disks in place could be started by accident or by autostart, and that would be a second copy (I1). They are
+ * deleted (way back of 0 hours) only on that proof.
+ */
+#include "migrate/source-inside.h"
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "migrate/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOG_AREA "cleaning"
+
+#define RETRY_PAUSE      (2 * G_USEC_PER_SEC)
+#define PROOF_TIMEOUT    (60 * G_TIME_SPAN_SECOND)
+#define KEEP_WITHOUT_PROOF 24 /* hours, when deletion was asked for and the proof did not come */
+#define FINISH_TIMEOUT_MS 5000
+
+static char *kept_name(const source *self, const char *path)
+{
+    return g_strdup_printf("%s.ferry-%.8s", path, self->work->id);
+}
+
+/* Moves one disk out of the way; the journal's row comes first, so that nothing is kept unknown. */
+static gboolean keep_disk(source *self, journal *book, const char *path, gint64 until,
+                          GError **error)
+{
+    g_autofree char *name = kept_name(self, path);
+    journal_kept row = {.path = name,
+                        .original = (char *)path,
+                        .kind = (char *)"way-back",
+                        .id = (char *)self->work->id,
+                        .vm_uuid = self->landing->machine->uuid,
+                        .until = until};
+
+    if (!journal_keep(book, &row, error))
+        return FALSE;
+    if (rename(path, name) < 0 && !(errno == ENOENT && access(name, F_OK) == 0))
+        return fdio_error(error, errno, "%s: rename to %s", path, name);
+    return fdio_sync_parent(name, error);
+}
+
+/* Looked up anew: libvirtd may have been restarted, and a transient VM is gone with its guest. */
+static gboolean undefine(source *self, GError **error)
+{
+    g_autoptr(virt_host) host = virt_host_open(self->work->conf->libvirt_socket, error);
+    const char *name = self->landing->machine->name;
+    g_autoptr(virt_domain) domain = NULL;
+    virt_state state;
+
+    if (!host)
+        return FALSE;
+    domain = virt_domain_find(host, self->landing->machine->uuid, error);
+    if (!domain && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        g_clear_error(error);
+        return TRUE;
+    }
+    if (!domain || !virt_domain_state(domain, &state, error))
+        return FALSE;
+    if (state != VIRT_SHUT_OFF) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                    "%s is not shut off here although it was given up; look at it with "
+                    "'virsh dominfo %s'",
+                    name, name);
+        return FALSE;
+    }
+    return virt_domain_undefine(domain, error);
+}
+
+/* Everything that must be gone before the VM counts as moved. */
+static gboolean retire(source *self, gint64 hours, GError **error)
+{
+    gint64 until = g_get_real_time() / G_USEC_PER_SEC + hours * 3600;
+    g_autoptr(GPtrArray) kept = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *path = settings_journal(self->work->conf);
+    g_autoptr(journal) book = journal_open(path, FALSE, error);
+
+    if (!book || !undefine(self, error))
+        return FALSE;
+    for (guint i = 0; i < self->landing->machine->disks->len; i++) {
+        const vm_disk *disk = self->landing->machine->disks->pdata[i];
+        if (!vm_disk_is_copied(disk))
+            continue;
+        if (!keep_disk(self, book, disk->source, until, error))
+            return FALSE;
+        g_ptr_array_add(kept, kept_name(self, disk->source));
+    }
+    g_ptr_array_add(kept, NULL);
+    status_set_way_back(self->status, until, (const char *const *)kept->pdata);
+    return TRUE;
+}
+
+static gboolean wait_for_proof(source *self)
+{
+    gint64 deadline = g_get_monotonic_time() + PROOF_TIMEOUT;
+    gboolean alive;
+
+    g_mutex_lock(&self->lock);
+    while (!self->alive && !self->session_over && self->session)
+        if (!g_cond_wait_until(&self->changed, &self->lock, deadline))
+            break;
+    alive = self->alive;
+    g_mutex_unlock(&self->lock);
+    return alive;
+}
+
+static gboolean delete_disks(source *self, GError **error)
+{
+    g_autofree char *path = settings_journal(self->work->conf);
+    g_autoptr(journal) book = journal_open(path, FALSE, error);
+    const char *none[] = {NULL};
+
+    if (!book)
+        return FALSE;
+    for (guint i = 0; i < self->landing->machine->disks->len; i++) {
+        const vm_disk *disk = self->landing->machine->disks->pdata[i];
+        g_autofree char *name = vm_disk_is_copied(disk) ? kept_name(self, disk->source) : NULL;
+
+        if (!name)
+            continue;
+        if (unlink(name) < 0 && errno != ENOENT)
+            return fdio_error(error, errno, "%s: delete", name);
+        if (!journal_forget(book, name, error))
+            return FALSE;
+    }
+    status_set_way_back(self->status, 0, none);
+    return TRUE;
+}
+
+/* `step` until it succeeds: past the commit there is no way but forward. */
+static void insist(source *self, gboolean (*step)(source *, gint64, GError **), gint64 hours)
+{
+    for (;;) {
+        g_autoptr(GError) error = NULL;
+
+        if (step(self, hours, &error))
+            break;
+        log_warning("%s (trying again)", error->message);
+        status_set_waiting(self->status, error->message);
+        g_usleep(RETRY_PAUSE);
+    }
+    status_set_waiting(self->status, NULL);
+}
+
+static gboolean delete_step(source *self, gint64 hours, GError **error)
+{
+    return delete_disks(self, error);
+}
+
+void wayback_clean(source *self)
+{
+    gint64 asked = self->asked->way_back >= 0 ? self->asked->way_back : self->work->conf->way_back;
+
+    insist(self, retire, asked > 0 ? asked : KEEP_WITHOUT_PROOF);
+    if (!wait_for_proof(self)) {
+        g_autoptr(findings) found = findings_new();
+        findings_add(found, 1090, FINDING_NOTE, self->landing->machine->name,
+                     "Look at it there with 'virsh dominfo'; the disks here are kept.",
+                     "%s has accepted and started the VM, but has not yet seen it run.",
+                     self->asked->target);
+        status_take_findings(self->status, found);
+    } else if (asked == 0) {
+        insist(self, delete_step, 0);
+    }
+    if (self->session) {
+        (void)control_send(self->session, CONTROL_DONE, NULL, NULL);
+        (void)session_finish(self->session, FINISH_TIMEOUT_MS);
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The worker's side of the link to ferryd (docs/api.md, "Between ferryd and its workers"): a SOCK_SEQPACKET
+ * listener that ferryd connects to, again after its restart; the newest connection counts.
+ *
+ * Belongs to the main thread and its default main context, but for what says otherwise.
+ */
+#pragma once
+#include "base/json.h"
+
+typedef struct link link;
+
+typedef struct {
+    /* A message, in the main thread; *fd (or -1) is the callee's to take by setting it to -1. */
+    void (*message)(JsonObject *message, int *fd, void *user);
+    /* The status to show; caller unrefs; NULL: none yet. */
+    JsonObject *(*status)(void *user);
+    void *user;
+} link_setup;
+
+link *link_new(const char *path, const link_setup *setup, GError **error);
+void link_free(link *self);
+
+/* Any thread: the status has changed. Sent at once when its phase has, else at most every 250 ms. */
+void link_changed(link *self);
+/* Any thread. Sends an event (takes it over) when there is a connection, or as soon as there is one. */
+void link_send(link *self, JsonObject *event);
+/* Main thread: the last status and "ended", if anybody is there to hear it. */
+void link_end(link *self);

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ferry-worker: one migration on one side. Started by ferryd, outlives it, and ends with its migration.
+ *
+ * The main thread speaks with ferryd; a second one runs the move (source_run, target_run), which has the rest.
+ */
+#include "base/log.h"
+#include "migrate/source.h"
+#include "migrate/target.h"
+#include "worker/link.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOG_AREA "worker"
+
+typedef struct {
+    settings *conf;
+    pki *identity;
+    journal *journal;
+    job work;
+    char *id, *peer;
+    link *link;
+    GMainLoop *loop;
+    GThread *thread;
+    request *asked;
+    journal_entry *entry; /* recovering: what the journal says */
+    source *source; /* one of the two, once it is clear which */
+    target *target;
+} worker;
+
+static void on_answer(int code, JsonObject *body, void *user)
+{
+    worker *self = user;
+    JsonObject *event = json_object_new();
+
+    json_object_set_string_member(event, "event", "answer");
+    json_object_set_int_member(event, "code", code);
+    json_object_set_object_member(event, "body", body);
+    link_send(self->link, event);
+}
+
+static void on_changed(void *user)
+{
+    worker *self = user;
+
+    link_changed(self->link);
+}
+
+static JsonObject *show_status(void *user)
+{
+    worker *self = user;
+
+    if (self->source)
+        return status_to_json(source_status(self->source));
+    return self->target ? status_to_json(target_status(self->target)) : NULL;
+}
+
+static gboolean quit(gpointer user)
+{
+    worker *self = user;
+
+    g_main_loop_quit(self->loop);
+    return G_SOURCE_REMOVE;
+}
+
+static gpointer run(gpointer user)
+{
+    worker *self = user;
+
+    if (self->source && self->entry)
+        source_recover(self->source, self->entry);
+    else if (self->source)
+        source_run(self->source);
+    else if (self->entry)
+        target_recover(self->target, self->entry);
+    else
+        target_run(self->target);
+    g_idle_add(quit, self);
+    return NULL;
+}
+
+static void begin(worker *self)
+{
+    const char *vm = self->source ? self->asked->vm : NULL;
+    g_autofree char *object = g_strdup_printf("%.8s%s%s", self->id, vm ? " " : "", vm ? vm : "");
+
+    log_set_object(object);
+    self->thread = g_thread_new("move", run, self);
+}
+
+static gboolean start_source(worker *self, JsonObject *message, const char *mode, GError **error)
+{
+    JsonObject *asked;
+
+    if (!json_get_object(message, "request", &asked, error))
+        return FALSE;
+    self->asked = request_from_json(asked, error);
+    if (!self->asked)
+        return FALSE;
+    self->source = source_new(&self->work, self->asked, !strcmp(mode, "compare"));
+    return TRUE;
+}
+
+static gboolean start_target(worker *self, JsonObject *message, GError **error)
+{
+    landing_request *landing;
+    JsonObject *object;
+    const char *peer;
+
+    if (!json_get_object(message, "landing", &object, error) ||
+        !json_get_string(message, "peer", &peer, error))
+        return FALSE;
+    landing = landing_request_from_json(object, error);
+    if (!landing)
+        return FALSE;
+    self->peer = g_strdup(peer);
+    self->target = target_new(&self->work, self->peer, landing);
+    return TRUE;
+}
+
+static void bad_start(worker *self, const GError *error)
+{
+    JsonObject *outer = json_object_new(), *inner = json_object_new();
+
+    json_object_set_string_member(inner, "code", "bad-request");
+    json_object_set_string_member(inner, "text", error->message);
+    json_object_set_object_member(outer, "error", inner);
+    on_answer(400, outer, self);
+    g_idle_add(quit, self);
+}
+
+static void on_start(worker *self, JsonObject *message)
+{
+    g_autoptr(GError) error = NULL;
+    const char *mode;
+    gboolean ok;
+
+    if (self->source || self->target) {
+        log_warning("told to start twice");
+        return;
+    }
+    ok = json_get_string(message, "mode", &mode, &error) &&
+         (!strcmp(mode, "land") ? start_target(self, message, &error)
+                                : start_source(self, message, mode, &error));
+    if (ok)
+        begin(self);
+    else
+        bad_start(self, error);
+}
+
+static void cancel(worker *self, const char *why)
+{
+    if (self->source)
+        (void)source_cancel(self->source, why);
+    else if (self->target)
+        (void)target_cancel(self->target, why);
+}
+
+static void on_decision(gboolean accepted, void *user)
+{
+    worker *self = user;
+    JsonObject *event = json_object_new();
+
+    json_object_set_string_member(event, "event", "decision");
+    json_object_set_string_member(event, "decision", accepted ? "accepted" : "refused");
+    link_send(self->link, event);
+}
+
+static void on_message(JsonObject *message, int *fd, void *user)
+{
+    worker *self = user;
+    g_autoptr(GError) error = NULL;
+    const char *op, *text;
+    gint64 index;
+
+    if (!json_get_string(message, "op", &op, &error)) {
+        log_warning("ferryd: %s", error->message);
+    } else if (!strcmp(op, "start")) {
+        on_start(self, message);
+    } else if (!strcmp(op, "channel") && self->target && *fd >= 0 &&
+               json_get_int(message, "index", 0, WIRE_CHANNELS_MAX - 1, &index, &error)) {
+        target_add_connection(self->target, (unsigned)index, *fd);
+        *fd = -1;
+    } else if (!strcmp(op, "cancel") && json_get_string(message, "why", &text, &error)) {
+        cancel(self, text);
+    } else if (!strcmp(op, "commit") && self->target &&
+               json_get_string(message, "token", &text, &error)) {
+        target_commit(self->target, text, on_decision, self);
+    } else {
+        log_warning("ferryd: \"%s\" is not possible now%s%s", op, error ? ": " : "",
+                    error ? error->message : "");
+    }
+}
+
+static gboolean on_sigterm(gpointer user)
+{
+    cancel(user, "the worker was told to end (SIGTERM)");
+    return G_SOURCE_CONTINUE;
+}
+
+/* The journal's entry decides which side we are. */
+static gboolean prepare_recovery(worker *self, GError **error)
+{
+    g_autoptr(JsonObject) details = NULL;
+    JsonObject *part;
+
+    self->entry = journal_find(self->journal, self->id, error);
+    if (!self->entry) {
+        if (!*error)
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "the journal has no migration %s",
+                        self->id);
+        return FALSE;
+    }
+    details = json_parse(self->entry->details ? self->entry->details : "{}", -1, error);
+    if (!details)
+        return FALSE;
+    if (!strcmp(self->entry->role, "source")) {
+        if (!json_get_object(details, "request", &part, error) ||
+            !(self->asked = request_from_json(part, error)))
+            return FALSE;
+        self->source = source_new(&self->work, self->asked, FALSE);
+    } else {
+        landing_request *landing;
+        if (!json_get_object(details, "landing", &part, error) ||
+            !(landing = landing_request_from_json(part, error)))
+            return FALSE;
+        self->peer = g_strdup(self->entry->peer);
+        self->target = target_new(&self->work, self->peer, landing);
+    }
+    return TRUE;
+}
+
+static gboolean set_up(worker *self, const char *config, const char *id, GError **error)
+{
+    g_autofree char *book = NULL;
+
+    if (!g_uuid_string_is_valid(id)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "--id: \"%s\" is not a UUID", id);
+        return FALSE;
+    }
+    self->id = g_ascii_strdown(id, -1);
+    self->conf = settings_load(config, error);
+    if (!self->conf)
+        return FALSE;
+    self->identity = pki_load(&self->conf->tls, error);
+    book = settings_journal(self->conf);
+    self->journal = self->identity ? journal_open(book, FALSE, error) : NULL;
+    if (!self->journal)
+        return FALSE;
+    self->work = (job){.conf = self->conf,
+                       .identity = self->identity,
+                       .journal = self->journal,
+                       .id = self->id,
+                       .dir = settings_job_dir(self->conf, self->id),
+                       .answer = on_answer,
+                       .changed = on_changed,
+                       .user = self};
+    self->work.qemu_dir = g_build_filename(self->work.dir, "qemu", NULL);
+    self->work.rpc_socket = g_build_filename(self->work.dir, "rpc.sock", NULL);
+    if (mkdir(self->work.dir, 0711) < 0 && errno != EEXIST) {
+        g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(errno), "%s: %s", self->work.dir,
+                    g_strerror(errno));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean work(worker *self, const char *config, const char *id, gboolean recover,
+                     GError **error)
+{
+    link_setup setup = {.message = on_message, .status = show_status, .user = self};
+    g_autofree char *socket = NULL;
+
+    if (!set_up(self, config, id, error) || (recover && !prepare_recovery(self, error)))
+        return FALSE;
+    socket = g_build_filename(self->work.dir, "worker.sock", NULL);
+    self->link = link_new(socket, &setup, error);
+    if (!self->link)
+        return FALSE;
+    g_unix_signal_add(SIGTERM, on_sigterm, self);
+    if (recover)
+        begin(self);
+    g_main_loop_run(self->loop);
+    g_clear_pointer(&self->thread, g_thread_join);
+    link_end(self->link);
+    return TRUE;
+}
+
+static void tear_down(worker *self)
+{
+    /* The session's threads may still leave word: they go before the link. */
+    source_free(self->source);
+    target_free(self->target);
+    link_free(self->link);
+    if (self->work.dir)
+        (void)rmdir(self->work.dir);
+    g_free(self->work.dir);
+    g_free(self->work.qemu_dir);
+    g_free(self->work.rpc_socket);
+    request_free(self->asked);
+    journal_entry_free(self->entry);
+    journal_close(self->journal);
+    pki_free(self->identity);
+    settings_free(self->conf);
+    g_main_loop_unref(self->loop);
+    g_free(self->id);
+    g_free(self->peer);
+}
+
+int main(int argc, char **argv)
+{
+    g_autofree char *config = NULL, *id = NULL;
+    gboolean recover = FALSE, version = FALSE;
+    const GOptionEntry entries[] = {
+        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &config, "Settings (" SETTINGS_FILE ")", "FILE"},
+        {"id", 0, 0, G_OPTION_ARG_STRING, &id, "The migration", "UUID"},
+        {"recover", 0, 0, G_OPTION_ARG_NONE, &recover,
+         "Bring what the journal has of it to its end", NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version", NULL},
+        {NULL}};
+    g_autoptr(GOptionContext) context = g_option_context_new("- carry one migration, for ferryd");
+    g_autoptr(GError) error = NULL;
+    worker self = {.loop = g_main_loop_new(NULL, FALSE)};
+    gboolean ok = FALSE;
+
+    signal(SIGPIPE, SIG_IGN);
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error)) {
+        g_printerr("ferry-worker: %s\n", error->message);
+        g_main_loop_unref(self.loop);
+        return 2;
+    }
+    if (version) {
+        g_print("ferry-worker " FERRY_VERSION "\n");
+        ok = TRUE;
+    } else if (!id) {
+        g_printerr("ferry-worker: --id is needed; ferryd starts workers, people use 'ferry migrate'\n");
+    } else {
+        ok = work(&self, config, id, recover, &error);
+        if (!ok)
+            log_error("%s", error->message);
+    }
+    tear_down(&self);
+    return ok ? 0 : 1;
+}
