@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "migrate/source.h"
 #include "migrate/target.h"
-#include "worker/link.h"
+#include "worker/boss.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -23,7 +23,7 @@ typedef struct {
     journal *journal;
     job work;
     char *id, *peer;
-    link *link;
+    boss *boss;
     GMainLoop *loop;
     GThread *thread;
     request *asked;
@@ -40,14 +40,14 @@ static void on_answer(int code, JsonObject *body, void *user)
     json_object_set_string_member(event, "event", "answer");
     json_object_set_int_member(event, "code", code);
     json_object_set_object_member(event, "body", body);
-    link_send(self->link, event);
+    boss_send(self->boss, event);
 }
 
 static void on_changed(void *user)
 {
     worker *self = user;
 
-    link_changed(self->link);
+    boss_changed(self->boss);
 }
 
 static JsonObject *show_status(void *user)
@@ -85,8 +85,9 @@ static gpointer run(gpointer user)
 
 static void begin(worker *self)
 {
-    const char *vm = self->source ? self->asked->vm : NULL;
-    g_autofree char *object = g_strdup_printf("%.8s%s%s", self->id, vm ? " " : "", vm ? vm : "");
+    const char *name = self->source ? self->asked->vm : NULL;
+    g_autofree char *object = g_strdup_printf("%.8s%s%s", self->id, name ? " " : "",
+                                              name ? name : "");
 
     log_set_object(object);
     self->thread = g_thread_new("move", run, self);
@@ -167,7 +168,7 @@ static void on_decision(gboolean accepted, void *user)
 
     json_object_set_string_member(event, "event", "decision");
     json_object_set_string_member(event, "decision", accepted ? "accepted" : "refused");
-    link_send(self->link, event);
+    boss_send(self->boss, event);
 }
 
 static void on_message(JsonObject *message, int *fd, void *user)
@@ -272,21 +273,21 @@ static gboolean set_up(worker *self, const char *config, const char *id, GError 
 static gboolean work(worker *self, const char *config, const char *id, gboolean recover,
                      GError **error)
 {
-    link_setup setup = {.message = on_message, .status = show_status, .user = self};
+    boss_setup setup = {.message = on_message, .status = show_status, .user = self};
     g_autofree char *socket = NULL;
 
     if (!set_up(self, config, id, error) || (recover && !prepare_recovery(self, error)))
         return FALSE;
     socket = g_build_filename(self->work.dir, "worker.sock", NULL);
-    self->link = link_new(socket, &setup, error);
-    if (!self->link)
+    self->boss = boss_new(socket, &setup, error);
+    if (!self->boss)
         return FALSE;
     g_unix_signal_add(SIGTERM, on_sigterm, self);
     if (recover)
         begin(self);
     g_main_loop_run(self->loop);
     g_clear_pointer(&self->thread, g_thread_join);
-    link_end(self->link);
+    boss_end(self->boss);
     return TRUE;
 }
 
@@ -295,7 +296,7 @@ static void tear_down(worker *self)
     /* The session's threads may still leave word: they go before the link. */
     source_free(self->source);
     target_free(self->target);
-    link_free(self->link);
+    boss_free(self->boss);
     if (self->work.dir)
         (void)rmdir(self->work.dir);
     g_free(self->work.dir);

@@ -7,7 +7,7 @@
 #pragma once
 #include "base/json.h"
 
-typedef struct link link;
+typedef struct boss boss;
 
 typedef struct {
     /* A message, in the main thread; *fd (or -1) is the callee's to take by setting it to -1. */
@@ -15,14 +15,14 @@ typedef struct {
     /* The status to show; caller unrefs; NULL: none yet. */
     JsonObject *(*status)(void *user);
     void *user;
-} link_setup;
+} boss_setup;
 
-link *link_new(const char *path, const link_setup *setup, GError **error);
-void link_free(link *self);
+boss *boss_new(const char *path, const boss_setup *setup, GError **error);
+void boss_free(boss *self);
 
 /* Any thread: the status has changed. Sent at once when its phase has, else at most every 250 ms. */
-void link_changed(link *self);
+void boss_changed(boss *self);
 /* Any thread. Sends an event (takes it over) when there is a connection, or as soon as there is one. */
-void link_send(link *self, JsonObject *event);
+void boss_send(boss *self, JsonObject *event);
 /* Main thread: the last status and "ended", if anybody is there to hear it. */
-void link_end(link *self);
+void boss_end(boss *self);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The link to ferryd; see link.h. */
-#include "worker/link.h"
+/* The link to ferryd; see boss.h. */
+#include "worker/boss.h"
 
 #include "base/fdio.h"
 #include "base/log.h"
@@ -11,13 +11,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define LOG_AREA "link"
+#define LOG_AREA "boss"
 
 #define STATUS_PAUSE_MS 250
 #define SEND_TIMEOUT_S  5 /* a ferryd that is stopped must not stop us */
 
-struct link {
-    link_setup setup;
+struct boss {
+    boss_setup setup;
     char *path;
     int listener, connection;
     guint listener_source, connection_source, timer;
@@ -27,13 +27,13 @@ struct link {
     gint64 status_at;  /* monotonic µs when one was last sent */
 };
 
-static void drop(link *self)
+static void drop(boss *self)
 {
     g_clear_handle_id(&self->connection_source, g_source_remove);
     fdio_clear(&self->connection);
 }
 
-static gboolean send_now(link *self, JsonObject *event)
+static gboolean send_now(boss *self, JsonObject *event)
 {
     g_autofree char *text = json_text(event);
     g_autoptr(GError) error = NULL;
@@ -47,7 +47,7 @@ static gboolean send_now(link *self, JsonObject *event)
     return FALSE;
 }
 
-static void send_status(link *self)
+static void send_status(boss *self)
 {
     JsonObject *status = self->setup.status(self->setup.user);
     g_autoptr(JsonObject) event = NULL;
@@ -67,7 +67,7 @@ static void send_status(link *self)
 
 static gboolean on_timer(gpointer user)
 {
-    link *self = user;
+    boss *self = user;
 
     self->timer = 0;
     send_status(self);
@@ -76,7 +76,7 @@ static gboolean on_timer(gpointer user)
 
 static gboolean on_changed(gpointer user)
 {
-    link *self = user;
+    boss *self = user;
     g_autoptr(JsonObject) status = NULL;
     const char *phase = "";
     gint64 since;
@@ -96,14 +96,14 @@ static gboolean on_changed(gpointer user)
     return G_SOURCE_REMOVE;
 }
 
-void link_changed(link *self)
+void boss_changed(boss *self)
 {
     if (g_atomic_int_compare_and_exchange(&self->pending, 0, 1))
         g_idle_add_full(G_PRIORITY_DEFAULT, on_changed, self, NULL);
 }
 
 typedef struct {
-    link *to;
+    boss *to;
     JsonObject *event;
 } outgoing;
 
@@ -118,7 +118,7 @@ static gboolean on_send(gpointer user)
     return G_SOURCE_REMOVE;
 }
 
-void link_send(link *self, JsonObject *event)
+void boss_send(boss *self, JsonObject *event)
 {
     outgoing *out = g_new(outgoing, 1);
 
@@ -128,7 +128,7 @@ void link_send(link *self, JsonObject *event)
 
 static gboolean on_readable(gint fd, GIOCondition condition, gpointer user)
 {
-    link *self = user;
+    boss *self = user;
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) packet = NULL;
     g_autoptr(JsonObject) message = NULL;
@@ -151,7 +151,7 @@ static gboolean on_readable(gint fd, GIOCondition condition, gpointer user)
 
 static gboolean on_connection(gint fd, GIOCondition condition, gpointer user)
 {
-    link *self = user;
+    boss *self = user;
     struct timeval patience = {.tv_sec = SEND_TIMEOUT_S};
     int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     JsonObject *event;
@@ -174,10 +174,10 @@ static gboolean on_connection(gint fd, GIOCondition condition, gpointer user)
     return G_SOURCE_CONTINUE;
 }
 
-link *link_new(const char *path, const link_setup *setup, GError **error)
+boss *boss_new(const char *path, const boss_setup *setup, GError **error)
 {
     int listener = fdio_unix_listen(path, SOCK_SEQPACKET, 0600, error);
-    link *self;
+    boss *self;
 
     if (listener < 0)
         return NULL;
@@ -191,7 +191,7 @@ link *link_new(const char *path, const link_setup *setup, GError **error)
     return self;
 }
 
-void link_end(link *self)
+void boss_end(boss *self)
 {
     g_autoptr(JsonObject) ended = json_object_new();
 
@@ -203,7 +203,7 @@ void link_end(link *self)
     (void)send_now(self, ended);
 }
 
-void link_free(link *self)
+void boss_free(boss *self)
 {
     if (!self)
         return;
