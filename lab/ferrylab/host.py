@@ -178,7 +178,7 @@ class Host:
 
     def kill(self, pid, number=signal.SIGKILL):
         """Signal a process by its pid in the host."""
-        self.run(["kill", f"-{int(number)}", pid])
+        self.run(["sh", "-c", f"kill -{int(number)} {int(pid)}"])
 
     def reap(self):
         """Collect ended children of ours: the pid namespace cannot end before that."""
