@@ -181,7 +181,7 @@ boss *boss_new(const char *path, const boss_setup *setup, GError **error)
 
     if (listener < 0)
         return NULL;
-    self = g_new0(link, 1);
+    self = g_new0(boss, 1);
     self->setup = *setup;
     self->path = g_strdup(path);
     self->listener = listener;
