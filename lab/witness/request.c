@@ -13,8 +13,8 @@ struct request {
     JsonObject *object;
     char *vm, *address;
     guint64 last_seq; /* when it was asked */
-    request_done done;
-    gpointer user;
+    control_done done;
+    gpointer to;
 };
 
 static void request_free(struct request *r) {
@@ -22,26 +22,6 @@ static void request_free(struct request *r) {
     g_free(r->vm);
     g_free(r->address);
     g_free(r);
-}
-
-JsonNode *request_ok(void) {
-    JsonObject *o = json_object_new();
-    json_object_set_boolean_member(o, "ok", TRUE);
-    return json_node_init_object(json_node_alloc(), o);
-}
-
-JsonNode *request_error(const char *message) {
-    JsonObject *o = json_object_new();
-    json_object_set_boolean_member(o, "ok", FALSE);
-    json_object_set_string_member(o, "error", message);
-    return json_node_init_object(json_node_alloc(), o);
-}
-
-/* A member that is a string, or NULL. */
-static const char *string_of(JsonObject *o, const char *name) {
-    JsonNode *n = json_object_get_member(o, name);
-    return n && JSON_NODE_HOLDS_VALUE(n) && json_node_get_value_type(n) == G_TYPE_STRING
-               ? json_node_get_string(n) : NULL;
 }
 
 /* A member that is an array of strings, NULL-terminated; or NULL. */
@@ -63,54 +43,54 @@ static char **strings_of(JsonObject *o, const char *name) {
 }
 
 static JsonNode *answer(gboolean good, GError *error) {
-    JsonNode *n = good ? request_ok() : request_error(error->message);
+    JsonNode *n = good ? control_ok() : control_error(error->message);
     g_clear_error(&error);
     return n;
 }
 
 static JsonNode *run_watch(struct watch *w, JsonObject *o) {
-    const char *vm = string_of(o, "vm");
+    const char *vm = control_string(o, "vm");
     g_auto(GStrv) addresses = strings_of(o, "addresses");
     GError *error = NULL;
 
     if (!vm || !addresses)
-        return request_error("watch needs \"vm\" and \"addresses\", an array of IPv4 addresses");
+        return control_error("watch needs \"vm\" and \"addresses\", an array of IPv4 addresses");
     gboolean good = watch_probe(w, vm, (const char *const *)addresses, &error);
     return answer(good, error);
 }
 
 static JsonNode *run_forget(struct watch *w, JsonObject *o) {
-    const char *vm = string_of(o, "vm");
+    const char *vm = control_string(o, "vm");
 
     if (!vm)
-        return request_error("forget needs \"vm\"");
+        return control_error("forget needs \"vm\"");
     watch_forget(w, vm);
-    return request_ok();
+    return control_ok();
 }
 
 static JsonNode *run_begin(struct watch *w, JsonObject *o) {
-    const char *window = string_of(o, "window");
+    const char *window = control_string(o, "window");
     GError *error = NULL;
     gboolean good = watch_begin(w, window ? window : "", &error);
     return answer(good, error);
 }
 
 static JsonNode *run_end(struct watch *w, JsonObject *o) {
-    const char *window = string_of(o, "window");
+    const char *window = control_string(o, "window");
     GError *error = NULL;
     gboolean good = watch_end(w, window ? window : "", &error);
     return answer(good, error);
 }
 
 static JsonNode *run_stats(struct watch *w, JsonObject *o) {
-    JsonNode *stats = tell_stats(w, string_of(o, "vm"));
-    return stats ? stats : request_error("this VM was never heard of; is its name right, and is it up?");
+    JsonNode *stats = tell_stats(w, control_string(o, "vm"));
+    return stats ? stats : control_error("this VM was never heard of; is its name right, and is it up?");
 }
 
 /* The end is the same as by a signal; the answer is on its way before. */
 static JsonNode *run_quit(struct watch *w, JsonObject *o) {
     raise(SIGTERM);
-    return request_ok();
+    return control_ok();
 }
 
 static void verify_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable) {
@@ -131,7 +111,7 @@ static JsonNode *judge_entries(struct request *r, GArray *entries) {
     struct judge_verdict verdict;
 
     if (!vm)
-        return request_error("this VM was forgotten while it was verified");
+        return control_error("this VM was forgotten while it was verified");
     judge_verify(vm->judge, (const struct entry *)entries->data, entries->len, r->last_seq,
                  r->watch->now_us, &verdict);
     json_builder_begin_object(b);
@@ -148,12 +128,12 @@ static void verify_done(GObject *source, GAsyncResult *result, gpointer data) {
     g_autoptr(GError) error = NULL;
     g_autoptr(GArray) entries = g_task_propagate_pointer(G_TASK(result), &error);
 
-    r->done(r->user, entries ? judge_entries(r, entries) : request_error(error->message));
+    r->done(r->to, entries ? judge_entries(r, entries) : control_error(error->message));
 }
 
 static void guest_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable) {
     struct request *r = data;
-    const char *line = string_of(r->object, "line");
+    const char *line = control_string(r->object, "line");
     GError *error = NULL;
     char *reply = readback_ask(r->address, line ? line : "state", &error);
 
@@ -171,29 +151,29 @@ static void guest_done(GObject *source, GAsyncResult *result, gpointer data) {
 
     if (n && !JSON_NODE_HOLDS_OBJECT(n))
         g_clear_pointer(&n, json_node_unref);
-    r->done(r->user, n ? n : request_error(error ? error->message
+    r->done(r->to, n ? n : control_error(error ? error->message
                                                  : "the guest's answer is no JSON object"));
 }
 
 static void run_slowly(struct watch *w, JsonObject *o, GTaskThreadFunc work, GAsyncReadyCallback ready,
-                       request_done done, gpointer user) {
-    const char *name = string_of(o, "vm"), *address = string_of(o, "address");
+                       control_done done, gpointer to) {
+    const char *name = control_string(o, "vm"), *address = control_string(o, "address");
     struct watch_vm *vm = name ? watch_find(w, name) : NULL;
     struct judge_summary summary;
 
     if (!vm) {
-        done(user, request_error("name a \"vm\" that is watched or was heard of"));
+        done(to, control_error("name a \"vm\" that is watched or was heard of"));
         return;
     }
     if (!address && vm->n_series)
         address = vm->series[0].address;
     if (!address && !json_object_has_member(o, "images")) {
-        done(user, request_error("give the guest's \"address\", or watch it with its addresses first"));
+        done(to, control_error("give the guest's \"address\", or watch it with its addresses first"));
         return;
     }
     struct request *r = g_new0(struct request, 1);
     *r = (struct request){.watch = w, .object = json_object_ref(o), .vm = g_strdup(name),
-                          .address = g_strdup(address), .done = done, .user = user};
+                          .address = g_strdup(address), .done = done, .to = to};
     watch_settle(w);
     judge_get_summary(vm->judge, &summary);
     r->last_seq = summary.last_seq;
@@ -218,20 +198,21 @@ static const struct {
     {"guest", NULL, guest_thread, guest_done},
 };
 
-void request_run(struct watch *w, const char *line, request_done done, gpointer user) {
+void request_run(gpointer watch, const char *line, control_done done, gpointer to) {
+    struct watch *w = watch;
     g_autoptr(JsonNode) n = json_from_string(line, NULL);
     JsonObject *o = n && JSON_NODE_HOLDS_OBJECT(n) ? json_node_get_object(n) : NULL;
-    const char *op = o ? string_of(o, "op") : NULL;
+    const char *op = o ? control_string(o, "op") : NULL;
 
     for (guint i = 0; op && i < G_N_ELEMENTS(operations); i++) {
         if (strcmp(operations[i].op, op) != 0)
             continue;
         if (operations[i].run)
-            done(user, operations[i].run(w, o));
+            done(to, operations[i].run(w, o));
         else
-            run_slowly(w, o, operations[i].work, operations[i].ready, done, user);
+            run_slowly(w, o, operations[i].work, operations[i].ready, done, to);
         return;
     }
-    done(user, request_error("ask with a line {\"op\": …}; operations are watch, forget, begin, end, "
+    done(to, control_error("ask with a line {\"op\": …}; operations are watch, forget, begin, end, "
                              "stats, verify, guest and quit"));
 }

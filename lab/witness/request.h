@@ -2,17 +2,8 @@
 /* What can be asked of a witness: a table of operations. */
 #pragma once
 
+#include "common/control.h"
 #include "watch.h"
 
-#include <json-glib/json-glib.h>
-
-/* ANSWER is the callee's; it has a boolean "ok", and a sentence "error" when that is false. */
-typedef void (*request_done)(gpointer user, JsonNode *answer);
-
-/* Runs the request in LINE and calls DONE once, at once or later, from the default main context. WATCH
- * has to outlive it. */
-void request_run(struct watch *watch, const char *line, request_done done, gpointer user);
-
-/* The answer {"ok": false, "error": MESSAGE}; and {"ok": true}. */
-JsonNode *request_error(const char *message);
-JsonNode *request_ok(void);
+/* A control_handler; WATCH is the struct watch, which has to outlive every request. */
+void request_run(gpointer watch, const char *line, control_done done, gpointer to);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The lab's witness: hears what guests report, probes them, and finds every broken promise. */
-#include "control.h"
+#include "request.h"
 #include "tell.h"
 
 #include <glib-unix.h>
@@ -75,7 +75,7 @@ static int serve(const struct options *o) {
     struct watch *watch = watch_new(address, hosts, n_hosts, &error);
     if (!watch)
         return fail(error->message);
-    if (o->control && !(control = control_new(o->control, watch, &error))) {
+    if (o->control && !(control = control_new(o->control, NULL, request_run, watch, &error))) {
         watch_free(watch);
         return fail(error->message);
     }
@@ -93,22 +93,7 @@ static int serve(const struct options *o) {
     return good ? EXIT_SUCCESS : fail(error->message);
 }
 
-/* Asks a running witness, prints its answer; 0 only if the answer is good news. */
-static int ask(const char *path, const char *request) {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(JsonNode) answer = control_ask(path, request, &error);
-
-    if (!answer)
-        return fail(error ? error->message : "the witness gave no answer");
-    g_autofree char *text = json_to_string(answer, TRUE);
-    puts(text);
-    JsonObject *o = JSON_NODE_HOLDS_OBJECT(answer) ? json_node_get_object(answer) : NULL;
-    if (!o || !json_object_get_boolean_member_with_default(o, "ok", FALSE))
-        return EXIT_FAILURE;
-    return strcmp(json_object_get_string_member_with_default(o, "verdict", "good"), "good") == 0
-               ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
+/* Exits with 0 only if nothing is missing and nothing corrupt. */
 static int verify(const char *path, const char *vm, char **images) {
     g_autoptr(JsonBuilder) b = json_builder_new();
 
@@ -127,7 +112,7 @@ static int verify(const char *path, const char *vm, char **images) {
     json_builder_end_object(b);
     g_autoptr(JsonNode) request = json_builder_get_root(b);
     g_autofree char *line = json_to_string(request, FALSE);
-    return ask(path, line);
+    return control_main("witness", path, line);
 }
 
 int main(int argc, char **argv) {
@@ -153,7 +138,7 @@ int main(int argc, char **argv) {
     if (argc == 1)
         status = serve(&o);
     else if (argc == 4 && strcmp(argv[1], "ctl") == 0)
-        status = ask(argv[2], argv[3]);
+        status = control_main("witness", argv[2], argv[3]);
     else if (argc >= 4 && strcmp(argv[1], "verify") == 0)
         status = verify(argv[2], argv[3], argv + 4);
     else

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The control socket. */
+/* A control socket for the lab's programs. */
 #include "control.h"
-#include "request.h"
 
 #include <errno.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib-unix.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 struct control {
-    struct watch *watch;
+    GMainContext *context;
+    control_handler handler;
+    gpointer user;
     char *path;
     GSocket *socket;
-    guint source;
+    GSource *source;
     guint clients;
 };
 
@@ -24,10 +27,19 @@ struct client {
     GSocket *socket;
     GString *in, *out;
     gsize sent;
-    guint source; /* 0 while a request is worked on */
 };
 
 static void next_line(struct client *c);
+
+static GSource *when(struct control *c, GSocket *s, GIOCondition condition, GUnixFDSourceFunc then,
+                     gpointer user) {
+    GSource *source = g_unix_fd_source_new(g_socket_get_fd(s), condition);
+
+    g_source_set_callback(source, G_SOURCE_FUNC(then), user, NULL);
+    g_source_attach(source, c->context);
+    g_source_unref(source);
+    return source;
+}
 
 static void client_free(struct client *c) {
     c->control->clients--;
@@ -58,7 +70,6 @@ static gboolean flush(struct client *c) {
 static gboolean writable(gint fd, GIOCondition condition, gpointer user) {
     struct client *c = user;
 
-    c->source = 0;
     if (flush(c))
         next_line(c);
     return G_SOURCE_REMOVE;
@@ -71,7 +82,6 @@ static gboolean readable(gint fd, GIOCondition condition, gpointer user) {
 
     if (n < 0 && errno == EAGAIN)
         return G_SOURCE_CONTINUE;
-    c->source = 0;
     if (n <= 0 || c->in->len + (gsize)n > CONTROL_LINE) {
         client_free(c);
         return G_SOURCE_REMOVE;
@@ -89,22 +99,21 @@ static void answered(gpointer user, JsonNode *answer) {
     g_string_append(c->out, line);
     g_string_append_c(c->out, '\n');
     if (flush(c))
-        c->source = g_unix_fd_add(g_socket_get_fd(c->socket), G_IO_OUT, writable, c);
+        when(c->control, c->socket, G_IO_OUT, writable, c);
 }
 
 static void next_line(struct client *c) {
     char *end = memchr(c->in->str, '\n', c->in->len);
-    int fd = g_socket_get_fd(c->socket);
 
     if (c->out->len) {
-        c->source = g_unix_fd_add(fd, G_IO_OUT, writable, c);
+        when(c->control, c->socket, G_IO_OUT, writable, c);
     } else if (!end) {
-        c->source = g_unix_fd_add(fd, G_IO_IN, readable, c);
+        when(c->control, c->socket, G_IO_IN, readable, c);
     } else {
         g_autofree char *line = g_strndup(c->in->str, (gsize)(end - c->in->str));
         g_string_erase(c->in, 0, end + 1 - c->in->str);
         g_strstrip(line);
-        request_run(c->control->watch, line, answered, c);
+        c->control->handler(c->control->user, line, answered, c);
     }
 }
 
@@ -133,7 +142,8 @@ static GSocket *dial(const char *path, GError **error) {
     return g_steal_pointer(&s);
 }
 
-struct control *control_new(const char *path, struct watch *watch, GError **error) {
+struct control *control_new(const char *path, GMainContext *context, control_handler handler,
+                            gpointer user, GError **error) {
     g_autoptr(GSocketAddress) address = g_unix_socket_address_new(path);
     g_autoptr(GSocket) s = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
                                         G_SOCKET_PROTOCOL_DEFAULT, error);
@@ -143,7 +153,7 @@ struct control *control_new(const char *path, struct watch *watch, GError **erro
         return NULL;
     if (other) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE,
-                    "a witness listens on %s already; end it, or use another path", path);
+                    "somebody listens on %s already; end that, or use another path", path);
         return NULL;
     }
     unlink(path);
@@ -152,15 +162,17 @@ struct control *control_new(const char *path, struct watch *watch, GError **erro
         return NULL;
     }
     struct control *c = g_new0(struct control, 1);
-    c->watch = watch;
+    c->context = context;
+    c->handler = handler;
+    c->user = user;
     c->path = g_strdup(path);
     c->socket = g_steal_pointer(&s);
-    c->source = g_unix_fd_add(g_socket_get_fd(c->socket), G_IO_IN, welcome, c);
+    c->source = when(c, c->socket, G_IO_IN, welcome, c);
     return c;
 }
 
 void control_free(struct control *c) {
-    g_source_remove(c->source);
+    g_source_destroy(c->source);
     unlink(c->path);
     g_object_unref(c->socket);
     g_free(c->path);
@@ -175,7 +187,7 @@ JsonNode *control_ask(const char *path, const char *request, GError **error) {
     gssize n = 1;
 
     if (!s) {
-        g_prefix_error(error, "no witness answers on %s: ", path);
+        g_prefix_error(error, "nobody answers on %s: ", path);
         return NULL;
     }
     if (g_socket_send(s, line, strlen(line), NULL, error) < 0)
@@ -186,4 +198,40 @@ JsonNode *control_ask(const char *path, const char *request, GError **error) {
     if (n < 0)
         return NULL;
     return json_from_string(answer->str, error);
+}
+
+JsonNode *control_ok(void) {
+    JsonObject *o = json_object_new();
+    json_object_set_boolean_member(o, "ok", TRUE);
+    return json_node_init_object(json_node_alloc(), o);
+}
+
+JsonNode *control_error(const char *message) {
+    JsonObject *o = json_object_new();
+    json_object_set_boolean_member(o, "ok", FALSE);
+    json_object_set_string_member(o, "error", message);
+    return json_node_init_object(json_node_alloc(), o);
+}
+
+const char *control_string(JsonObject *o, const char *name) {
+    JsonNode *n = json_object_get_member(o, name);
+    return n && JSON_NODE_HOLDS_VALUE(n) && json_node_get_value_type(n) == G_TYPE_STRING
+               ? json_node_get_string(n) : NULL;
+}
+
+int control_main(const char *program, const char *path, const char *request) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonNode) answer = control_ask(path, request, &error);
+
+    if (!answer) {
+        fprintf(stderr, "%s: %s\n", program, error ? error->message : "there was no answer");
+        return EXIT_FAILURE;
+    }
+    g_autofree char *text = json_to_string(answer, TRUE);
+    puts(text);
+    JsonObject *o = JSON_NODE_HOLDS_OBJECT(answer) ? json_node_get_object(answer) : NULL;
+    if (!o || !json_object_get_boolean_member_with_default(o, "ok", FALSE))
+        return EXIT_FAILURE;
+    const char *verdict = control_string(o, "verdict");
+    return !verdict || strcmp(verdict, "good") == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
