@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The journal: what is written is there after a crash, and illegal decisions are not written at all. */
+#include "journal/journal.h"
+
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct {
+    char *dir, *path;
+    journal *book;
+} fixture;
+
+static void set_up(fixture *f, gconstpointer data)
+{
+    f->dir = g_dir_make_tmp("journal-XXXXXX", NULL);
+    f->path = g_build_filename(f->dir, "journal.db", NULL);
+    f->book = journal_open(f->path, FALSE, NULL);
+    g_assert_nonnull(f->book);
+}
+
+static void tear_down(fixture *f, gconstpointer data)
+{
+    GDir *dir;
+    const char *name;
+
+    journal_close(f->book);
+    dir = g_dir_open(f->dir, 0, NULL);
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(f->dir, name, NULL);
+        g_unlink(path);
+    }
+    g_dir_close(dir);
+    g_rmdir(f->dir);
+    g_free(f->dir);
+    g_free(f->path);
+}
+
+static journal_entry entry(const char *id, const char *role)
+{
+    return (journal_entry){.id = (char *)id,
+                           .role = (char *)role,
+                           .vm = (char *)"web01",
+                           .vm_uuid = (char *)"u",
+                           .peer = (char *)"zulu",
+                           .phase = (char *)"queued",
+                           .details = (char *)"{}",
+                           .status = (char *)"{}"};
+}
+
+static void begin(fixture *f, const char *id, const char *role)
+{
+    journal_entry e = entry(id, role);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(journal_begin(f->book, &e, &error));
+    g_assert_no_error(error);
+}
+
+static void test_life(fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(journal_entry) found = NULL;
+    g_autoptr(GPtrArray) open = NULL, all = NULL;
+
+    begin(f, "a", "source");
+    begin(f, "b", "source");
+    g_assert_true(journal_set_phase(f->book, "a", "landing", "{\"x\":1}", &error));
+    g_assert_true(journal_set_details(f->book, "a", "{\"plan\":1}", &error));
+    found = journal_find(f->book, "a", &error);
+    g_assert_cmpstr(found->phase, ==, "landing");
+    g_assert_cmpstr(found->status, ==, "{\"x\":1}");
+    g_assert_cmpstr(found->details, ==, "{\"plan\":1}");
+    g_assert_cmpint(found->ended, ==, 0);
+    g_assert_true(journal_end(f->book, "a", "completed", "{}", &error));
+    open = journal_list(f->book, TRUE, 10, &error);
+    g_assert_cmpuint(open->len, ==, 1);
+    g_assert_cmpstr(((journal_entry *)open->pdata[0])->id, ==, "b");
+    all = journal_list(f->book, FALSE, 10, &error);
+    g_assert_cmpuint(all->len, ==, 2);
+    g_assert_null(journal_find(f->book, "none", &error));
+    g_assert_no_error(error);
+}
+
+static void test_twice(fixture *f, gconstpointer data)
+{
+    journal_entry e = entry("a", "source");
+    g_autoptr(GError) error = NULL;
+
+    begin(f, "a", "source");
+    g_assert_false(journal_begin(f->book, &e, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS);
+    g_clear_error(&error);
+    g_assert_false(journal_set_phase(f->book, "none", "landing", "{}", &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+}
+
+static void refuse(fixture *f, const char *id, journal_decision decision, const char *token)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(journal_decide(f->book, id, decision, token, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+}
+
+static void decide(fixture *f, const char *id, journal_decision decision, const char *token)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(journal_entry) now = NULL;
+
+    g_assert_true(journal_decide(f->book, id, decision, token, &error));
+    g_assert_no_error(error);
+    now = journal_find(f->book, id, &error);
+    g_assert_cmpint(now->decision, ==, decision);
+    g_assert_cmpstr(now->token, ==, token);
+}
+
+static void test_decisions(fixture *f, gconstpointer data)
+{
+    begin(f, "s", "source");
+    refuse(f, "s", DECISION_TAKEN_BACK, "t");
+    refuse(f, "s", DECISION_ACCEPTED, "t");
+    decide(f, "s", DECISION_GIVEN_UP, "t");
+    decide(f, "s", DECISION_GIVEN_UP, "t");
+    refuse(f, "s", DECISION_GIVEN_UP, "other");
+    refuse(f, "s", DECISION_TAKEN_BACK, "other");
+    decide(f, "s", DECISION_TAKEN_BACK, "t");
+    refuse(f, "s", DECISION_GIVEN_UP, "t");
+
+    begin(f, "t", "target");
+    refuse(f, "t", DECISION_GIVEN_UP, "t");
+    decide(f, "t", DECISION_ACCEPTED, "t");
+    decide(f, "t", DECISION_REFUSED, "t");
+    refuse(f, "t", DECISION_ACCEPTED, "t");
+
+    begin(f, "n", "target");
+    decide(f, "n", DECISION_REFUSED, NULL);
+    refuse(f, "n", DECISION_ACCEPTED, "t");
+}
+
+/* What was told to be written is there although the writer never closed anything. */
+static void test_killed(fixture *f, gconstpointer data)
+{
+    g_autoptr(journal_entry) found = NULL;
+    g_autoptr(GError) error = NULL;
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        journal *own = journal_open(f->path, FALSE, NULL);
+        journal_entry e = entry("k", "source");
+        if (own && journal_begin(own, &e, NULL) &&
+            journal_decide(own, "k", DECISION_GIVEN_UP, "t", NULL))
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_true(WIFSIGNALED(status));
+    found = journal_find(f->book, "k", &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(found->decision, ==, DECISION_GIVEN_UP);
+}
+
+static void test_kept(fixture *f, gconstpointer data)
+{
+    journal_kept row = {.path = (char *)"/a",
+                        .original = (char *)"/b",
+                        .kind = (char *)"way-back",
+                        .id = (char *)"i",
+                        .vm_uuid = (char *)"u",
+                        .until = 100};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) early = NULL, late = NULL, none = NULL;
+
+    g_assert_true(journal_keep(f->book, &row, &error));
+    row.until = 200;
+    g_assert_true(journal_keep(f->book, &row, &error));
+    early = journal_kept_list(f->book, 150, &error);
+    g_assert_cmpuint(early->len, ==, 0);
+    late = journal_kept_list(f->book, 200, &error);
+    g_assert_cmpuint(late->len, ==, 1);
+    g_assert_cmpstr(((journal_kept *)late->pdata[0])->original, ==, "/b");
+    g_assert_true(journal_forget(f->book, "/a", &error));
+    none = journal_kept_list(f->book, 0, &error);
+    g_assert_cmpuint(none->len, ==, 0);
+}
+
+static void test_newer(fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    sqlite3 *db;
+
+    g_assert_cmpint(sqlite3_open(f->path, &db), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), ==, SQLITE_OK);
+    sqlite3_close(db);
+    g_assert_null(journal_open(f->path, FALSE, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
+}
+
+static void test_garbage(fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->dir, "garbage.db", NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(g_file_set_contents(path, "this is not a database, not at all", -1, NULL));
+    g_assert_null(journal_open(path, FALSE, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+    g_assert_nonnull(strstr(error->message, path));
+}
+
+static void test_mode(fixture *f, gconstpointer data)
+{
+    struct stat info;
+
+    g_assert_cmpint(stat(f->path, &info), ==, 0);
+    g_assert_cmpint(info.st_mode & 0777, ==, 0600);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(name, function) g_test_add("/journal/" name, fixture, NULL, set_up, function, tear_down)
+    ADD("a migration's life", test_life);
+    ADD("an id is there once, and must be there", test_twice);
+    ADD("only legal decisions are written", test_decisions);
+    ADD("what was written survives SIGKILL", test_killed);
+    ADD("kept files expire", test_kept);
+    ADD("a newer schema is refused", test_newer);
+    ADD("garbage is refused by name", test_garbage);
+    ADD("nobody else may read it", test_mode);
+    return g_test_run();
+}
