@@ -39,8 +39,8 @@ typedef struct {
     void *user;
 } session_setup;
 
-/* Starts the session; the source begins to dial at once. Copies *setup. */
-session *session_new(const session_setup *setup);
+/* Starts the session; the source begins to dial at once. Copies *setup. NULL: no threads to be had. */
+session *session_new(const session_setup *setup, GError **error);
 /* Stops all threads, closes everything. Not from a callback. */
 void session_free(session *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(session, session_free)

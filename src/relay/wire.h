@@ -14,7 +14,21 @@
  * acknowledged when its channel dies is sent again on another one; a duplicate is acknowledged again
  * and dropped. Hence a stream outlives every TCP connection it ever used.
  *
- * The kind of a stream is part of its id, and the first frame opens it; only the source opens.
+ * The kind of a stream is part of its id, and its first frame to arrive, whatever its number, opens
+ * it; only the source opens. Frame 0 may be empty: it opens a stream whose local side waits to be
+ * spoken to (an NBD client). Control needs no opening and never ends.
+ *
+ * A window is counted from the first frame not acknowledged: a sender never has more than
+ * WIRE_WINDOW_FRAMES frames or WIRE_WINDOW_BYTES of payload from there on, so a receiver that
+ * acknowledges late stops this one stream, and what it must hold is bounded. A frame sent again is the
+ * same to the byte. Acknowledgements may be repeated and overtake each other: a lower one is ignored.
+ *
+ * END closes one direction of a stream. END with BROKEN says that the sender's local connection
+ * broke: the receiver breaks its own and ends its direction too; what is still under way on this stream is
+ * thrown away, and acknowledged. The one who has everything of its own acknowledged, and every
+ * stream ended in both directions, may say BYE on its channels; the other answers by closing them,
+ * and nobody dials again. BYE with BROKEN is said by an end that gives up: the other gives up too,
+ * instead of dialling in vain.
  */
 #pragma once
 #include <gio/gio.h>
@@ -27,6 +41,7 @@
 #define WIRE_WINDOW_BYTES    (8 * 1024 * 1024) /* unacknowledged payload a stream may have */
 #define WIRE_WINDOW_FRAMES   1024              /* and unacknowledged frames */
 #define WIRE_STREAMS_MAX     64                /* open at once in a session */
+#define WIRE_STREAM_NUMBERS  4096              /* of each kind over its life */
 #define WIRE_CHANNELS_MAX    16
 #define WIRE_CONTROL_MAX     (64 * 1024)       /* one control message: one frame */
 
@@ -48,6 +63,10 @@ static inline stream_kind wire_stream_kind(uint16_t id)
 {
     return (stream_kind)(id >> 12);
 }
+static inline unsigned wire_stream_number(uint16_t id)
+{
+    return id & 0xfff;
+}
 
 /* Offset Size
  *  0     8   "FERRY-LN"
@@ -67,12 +86,13 @@ gboolean wire_get_preamble(const uint8_t in[WIRE_PREAMBLE_SIZE], wire_preamble *
 typedef enum {
     FRAME_DATA = 1, /* payload of a stream */
     FRAME_ACK = 2,  /* number = the next frame wanted; no payload */
-    FRAME_BYE = 3   /* the session ends here, all is done: stream 0, number 0, no payload */
+    FRAME_BYE = 3   /* the session ends here: stream 0, number 0, no payload */
 } frame_type;
 
 enum {
     FRAME_END = 1,  /* DATA: the last frame of this direction (end of file) */
-    FRAME_BROKEN = 2 /* DATA with END: the local connection broke; close yours the hard way */
+    FRAME_BROKEN = 2 /* DATA with END: the local connection broke, close yours the hard way;
+                      * BYE: not because all is done */
 };
 
 /* Offset Size
@@ -91,5 +111,8 @@ typedef struct {
 } wire_frame;
 void wire_put_frame(uint8_t out[WIRE_HEADER_SIZE], const wire_frame *frame);
 /* Fails on anything this version does not define; after a failure the session is closed, not the
- * channel: a peer that sends nonsense is not a broken link. */
+ * channel: a peer that sends nonsense is not a broken link. What it lets through: a known type with its
+ * flags only; a known kind, control numbered 0; DATA of at most WIRE_PAYLOAD_MAX bytes, empty only with number 0 or
+ * END, never of another length than 1 to WIRE_CONTROL_MAX nor with flags on control; ACK and BYE without
+ * payload; ACK of at least 1. */
 gboolean wire_get_frame(const uint8_t in[WIRE_HEADER_SIZE], wire_frame *frame, GError **error);

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The streams of a session and what is sent next; see mux.h. */
+#include "relay/mux.h"
+
+static stream *stream_new(mux *self, uint16_t id)
+{
+    stream *s = g_new0(stream, 1);
+
+    s->id = id;
+    stream_out_init(&s->out);
+    stream_in_init(&s->in);
+    pthread_cond_init(&s->ready, NULL);
+    pthread_cond_init(&s->room, NULL);
+    g_ptr_array_add(self->streams, s);
+    self->opened[wire_stream_kind(id)]++;
+    return s;
+}
+
+static void stream_free(void *data)
+{
+    stream *s = data;
+
+    stream_out_clear(&s->out);
+    stream_in_clear(&s->in);
+    pthread_cond_destroy(&s->ready);
+    pthread_cond_destroy(&s->room);
+    g_free(s);
+}
+
+void mux_init(mux *self, gboolean peer_opens)
+{
+    *self = (mux){.peer_opens = peer_opens, .most[STREAM_CONTROL] = 1};
+    self->streams = g_ptr_array_new_with_free_func(stream_free);
+    self->control = stream_new(self, wire_stream_id(STREAM_CONTROL, 0));
+}
+
+void mux_clear(mux *self)
+{
+    g_clear_pointer(&self->streams, g_ptr_array_unref);
+}
+
+void mux_allow(mux *self, stream_kind kind, unsigned most)
+{
+    g_assert(kind > STREAM_CONTROL && kind < STREAM_KINDS && most <= WIRE_STREAM_NUMBERS);
+    self->most[kind] = most;
+}
+
+static gboolean has_ended(const stream *s)
+{
+    return stream_in_is_done(&s->in) && s->out.ended;
+}
+
+/* The peer counts a stream as ended no earlier than we do, so it cannot find one more open than this. */
+static unsigned count_open(const mux *self)
+{
+    unsigned open = 0;
+
+    for (guint i = 1; i < self->streams->len; i++)
+        open += !has_ended(self->streams->pdata[i]);
+    return open;
+}
+
+static gboolean may_open(const mux *self, uint16_t id, GError **error)
+{
+    stream_kind kind = wire_stream_kind(id);
+
+    if (self->most[kind] == 0)
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                    "a %s stream, which this move has none of", stream_kind_name(kind));
+    else if (wire_stream_number(id) >= self->most[kind])
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                    "%s stream %u, where at most %u are allowed", stream_kind_name(kind),
+                    wire_stream_number(id) + 1, self->most[kind]);
+    else if (count_open(self) >= WIRE_STREAMS_MAX)
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                    "one more stream, where %u are open already", WIRE_STREAMS_MAX);
+    else
+        return TRUE;
+    return FALSE;
+}
+
+stream *mux_open(mux *self, stream_kind kind, GError **error)
+{
+    uint16_t id = wire_stream_id(kind, MIN(self->opened[kind], WIRE_STREAM_NUMBERS - 1));
+    stream *s;
+
+    if (self->opened[kind] >= self->most[kind] && self->most[kind] > 0) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                    "%s connection %u, where at most %u are allowed", stream_kind_name(kind),
+                    self->opened[kind] + 1, self->most[kind]);
+        return NULL;
+    }
+    if (!may_open(self, id, error))
+        return NULL;
+    s = stream_new(self, id);
+    frame *first = frame_new(NULL, 0);
+    first->stream = id;
+    stream_out_push(&s->out, first);
+    return s;
+}
+
+static stream *find(const mux *self, uint16_t id)
+{
+    for (guint i = 0; i < self->streams->len; i++)
+        if (((stream *)self->streams->pdata[i])->id == id)
+            return self->streams->pdata[i];
+    return NULL;
+}
+
+/* The stream whose frame goes next: control and rpc before all others, those in turn. */
+static stream *next_sender(const mux *self)
+{
+    stream *chosen = NULL;
+    guint distance = G_MAXUINT, count = self->streams->len;
+
+    for (guint i = 0; i < count; i++) {
+        stream *s = self->streams->pdata[i];
+        guint d = (i + count - self->turn % count) % count;
+
+        if (!stream_out_is_waiting(&s->out))
+            continue;
+        if (wire_stream_kind(s->id) <= STREAM_RPC)
+            return s;
+        if (d < distance) {
+            distance = d;
+            chosen = s;
+        }
+    }
+    return chosen;
+}
+
+static stream *next_acknowledger(const mux *self)
+{
+    for (guint i = 0; i < self->streams->len; i++)
+        if (((stream *)self->streams->pdata[i])->ack_due)
+            return self->streams->pdata[i];
+    return NULL;
+}
+
+gboolean mux_next(mux *self, int channel, mux_item *item)
+{
+    stream *s = next_acknowledger(self);
+    wire_frame header = {0};
+    gboolean again;
+    guint i;
+
+    item->payload = NULL;
+    if (s) {
+        s->ack_due = FALSE;
+        header = (wire_frame){.type = FRAME_ACK, .stream = s->id, .number = s->in.consumed};
+        wire_put_frame(item->header, &header);
+        return TRUE;
+    }
+    s = next_sender(self);
+    if (!s)
+        return FALSE;
+    item->payload = stream_out_take(&s->out, channel, &again);
+    header = (wire_frame){.type = FRAME_DATA, .flags = item->payload->flags, .stream = s->id,
+                          .length = item->payload->length, .number = item->payload->number};
+    wire_put_frame(item->header, &header);
+    if (again)
+        self->resent += header.length;
+    else
+        self->payload_out[wire_stream_kind(s->id)] += header.length;
+    if (wire_stream_kind(s->id) > STREAM_RPC && g_ptr_array_find(self->streams, s, &i))
+        self->turn = i + 1;
+    return TRUE;
+}
+
+gboolean mux_has_work(const mux *self)
+{
+    for (guint i = 0; i < self->streams->len; i++) {
+        const stream *s = self->streams->pdata[i];
+        if (s->ack_due || stream_out_is_waiting(&s->out))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void name_stream(GError **error, uint16_t id)
+{
+    g_prefix_error(error, "%s stream %u: ", stream_kind_name(wire_stream_kind(id)),
+                   wire_stream_number(id));
+}
+
+stream_verdict mux_announce(mux *self, const wire_frame *header, stream **target, gboolean *opened,
+                            GError **error)
+{
+    stream_verdict verdict;
+
+    *opened = FALSE;
+    *target = find(self, header->stream);
+    if (!*target) {
+        if (!self->peer_opens) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                        "data of a stream that this side has not opened");
+            name_stream(error, header->stream);
+            return STREAM_WRONG;
+        }
+        if (!may_open(self, header->stream, error)) {
+            g_prefix_error(error, "the peer opens ");
+            return STREAM_WRONG;
+        }
+        *target = stream_new(self, header->stream);
+        *opened = TRUE;
+    }
+    verdict = stream_in_announce(&(*target)->in, header, error);
+    if (verdict == STREAM_WRONG)
+        name_stream(error, header->stream);
+    if (verdict == STREAM_STALE)
+        (*target)->ack_due = (*target)->in.consumed > 0;
+    return verdict;
+}
+
+void mux_deliver(mux *self, stream *target, frame *f)
+{
+    uint32_t length = f->length;
+
+    if (!stream_in_deliver(&target->in, f))
+        return;
+    self->payload_in[wire_stream_kind(target->id)] += length;
+    if (stream_in_is_ready(&target->in))
+        pthread_cond_signal(&target->ready);
+}
+
+gboolean mux_acknowledge(mux *self, const wire_frame *header, frame **gone, GError **error)
+{
+    stream *s = find(self, header->stream);
+
+    *gone = NULL;
+    if (!s) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                    "acknowledges a stream that does not exist");
+        name_stream(error, header->stream);
+        return FALSE;
+    }
+    if (!stream_out_ack(&s->out, header->number, gone, error)) {
+        name_stream(error, header->stream);
+        return FALSE;
+    }
+    if (*gone)
+        pthread_cond_signal(&s->room);
+    return TRUE;
+}
+
+void mux_consumed(mux *self, stream *target, uint64_t number)
+{
+    if (number == target->in.consumed)
+        return;
+    stream_in_consumed(&target->in, number);
+    target->ack_due = TRUE;
+}
+
+void mux_lost(mux *self, int channel)
+{
+    for (guint i = 0; i < self->streams->len; i++) {
+        stream *s = self->streams->pdata[i];
+        stream_out_lost(&s->out, channel);
+        /* The channel may have taken an acknowledgement with it. */
+        s->ack_due = s->in.consumed > 0;
+    }
+}
+
+gboolean mux_is_drained(const mux *self)
+{
+    for (guint i = 0; i < self->streams->len; i++) {
+        const stream *s = self->streams->pdata[i];
+        if (s->out.acked != s->out.next || s->in.bytes > 0)
+            return FALSE;
+        if (s != self->control && !(stream_in_is_done(&s->in) && stream_out_is_done(&s->out)))
+            return FALSE;
+    }
+    return TRUE;
+}

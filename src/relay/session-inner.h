@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The inside of a session, for the files of relay/ only.
+ *
+ *   door.c    local sockets: those listened on (source) and those connected to (target)
+ *   pump.c    one local connection <-> its stream
+ *   mux.c     all streams; what is sent next           pure
+ *   stream.c  windows, order, resending of one stream  pure
+ *   lane.c    one channel: dial, send, receive
+ *   herald.c  tells the owner: control messages, channels, failure; watches the link timeout
+ *   session.c life and death, and what the others do under the lock
+ *
+ * Locks: session.lock guards all that is marked so below. It is held for bookkeeping only: never over I/O that can
+ * block, a callback, TLS, or the end of a thread. Inside it only the lock of the frame pool is taken. A
+ * pump's and a codec's own locks are taken before it, never inside.
+ */
+#pragma once
+#include "relay/mux.h"
+#include "relay/pump.h"
+#include "relay/session.h"
+
+typedef enum {
+    SESSION_RUNNING,   /* everything is legal */
+    SESSION_FINISHING, /* all is done: BYE goes out on every channel; no new streams or control messages; the source still dials */
+    SESSION_PARTED,    /* BYE was answered, or the peer said it: channels close, none is dialled, nothing fails any more */
+    SESSION_FAILED,    /* `failure` says why: channels say BYE BROKEN and close, local connections break */
+    SESSION_CLOSED     /* session_free waits for the threads to end */
+} session_state;
+
+typedef struct lane lane;
+typedef struct door door;
+
+struct session {
+    session_setup setup; /* constant */
+    frame_pool *pool;    /* has its own lock */
+    lane **lanes;         /* setup.channels of them; see lane.h for what of them is guarded */
+
+    pthread_mutex_t lock;
+    /* Guarded by lock: */
+    session_state state;
+    mux mux;
+    door *doors[STREAM_KINDS]; /* set once */
+    pthread_cond_t news; /* for the herald and session_finish: anything below, control, or the state changed */
+    GError *failure;
+    GError *last_error;  /* why the last channel died or could not be dialled; may be NULL */
+    unsigned alive, lost;
+    gint64 silent_since; /* monotonic µs since which no channel has been alive; 0: one is */
+    gboolean channels_changed;
+    gboolean finishing;  /* somebody waits in session_finish */
+    gboolean bye_answered;
+    gboolean failure_told;
+    guint64 wire_out, wire_in; /* of channels that are gone */
+
+    pthread_t herald;
+    gboolean herald_runs; /* set before other threads see it */
+};
+
+/* All that follows is called with the lock held, unless it says otherwise. */
+
+static inline gboolean session_is_over(const session *self)
+{
+    return self->state > SESSION_FINISHING;
+}
+/* The one place where the state changes. Wakes everybody. Illegal changes are ignored: FAILED after
+ * PARTED, and anything but CLOSED after that. Returns whether it changed. */
+gboolean session_set_state(session *self, session_state state);
+/* Fails it with a copy of `error`. */
+void session_fail_locked(session *self, const GError *error);
+/* The peer broke the protocol: takes over the error, says so in front of it, and fails the session. */
+void session_blame_peer(session *self, GError *error);
+/* There is something to send: wakes one idle channel. */
+void session_wake_lane(session *self);
+/* After an acknowledgement: perhaps session_finish has waited for it. */
+void session_check_drained(session *self);
+
+/* Without the lock. For pumps; they block: queue a frame of a stream (takes it over, drops it when the session is over) ... */
+gboolean session_push(session *self, stream *s, frame *f);
+/* ... say that all frames below `consumed` were handed on, and get the next one: NULL when the session is over. */
+frame *session_pull(session *self, stream *s, uint64_t consumed);
+void session_consumed(session *self, stream *s, uint64_t consumed);
+/* Target: the peer has opened a stream: gives it its local connection. */
+void session_connect_stream(session *self, stream *s);
+/* Fails the session from a thread of its own; takes over the error. */
+void session_fail_take(session *self, GError *error);
