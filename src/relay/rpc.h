@@ -3,7 +3,12 @@
  * every other packet shown to a judge before it goes on.
  *
  * Packet: u32 length (with itself), u32 program, u32 version, i32 procedure, i32 type, u32 serial,
- * i32 status, then XDR (libvirt: src/rpc/virnetprotocol.x). Longer than RPC_PACKET_MAX, or shorter than its header: the session fails.
+ * i32 status, then XDR (libvirt: src/rpc/virnetprotocol.x). Longer than RPC_PACKET_MAX, shorter than
+ * its header, or of a type beyond RPC_STREAM (passing descriptors): the session fails.
+ *
+ * Keepalives (libvirt: src/rpc/virkeepalive.c) are a question to whoever is connected: a PING of the
+ * local side is answered with a PONG at once, a PONG is dropped, and none crosses; one that comes from the
+ * peer fails the session.
  */
 #pragma once
 #include "relay/session.h"
@@ -40,8 +45,10 @@ typedef enum {
 
 typedef struct {
     /* TRUE: the packet goes on. FALSE with an error: the session fails with it. May block: it runs in
-     * the rpc stream's own thread, and nothing but this stream waits for it. Keepalive packets never
-     * get here. */
+     * the stream's own threads, and nothing but this stream waits for it. Asked one packet at a time,
+     * whatever the direction; while it thinks about a packet, keepalives of the local libvirt are
+     * answered as long as no other packet comes in front of them. Keepalive packets never get here.
+     * Before session_free it must return: session_fail does not interrupt it. */
     gboolean (*judge)(const rpc_packet *packet, rpc_direction direction, void *user, GError **error);
     void *user;
 } rpc_judge;
