@@ -122,7 +122,7 @@ static int exchange_greetings(channel *self)
 /* Repeats a step until it is done and all output has left, or the deadline has come. */
 static gboolean complete(channel *self, int (*step)(channel *), gint64 deadline, GError **error)
 {
-    int rc = GNUTLS_E_AGAIN, idle = 0;
+    int rc = GNUTLS_E_AGAIN;
 
     for (;;) {
         if (rc < 0)
@@ -142,9 +142,8 @@ static gboolean complete(channel *self, int (*step)(channel *), gint64 deadline,
         }
         if (rc >= 0 && unsent(self) == 0)
             return TRUE;
-        if (rc < 0 && !self->io.dry && ++idle < IDLE_RECORDS)
+        if (rc < 0 && self->io.in_at < self->io.in_end) /* a message was handled, here is another */
             continue;
-        idle = 0;
         if (!wait_for(self, channel_wants(self), deadline)) {
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                         "%s: the other side did not finish the TLS handshake in time", self->name);

@@ -5,9 +5,9 @@
 #include "net/pki.h"
 
 typedef struct {
-    const char *name;          /* common name */
-    const char *const *dns;    /* DNS subject alternative names; NULL: none */
-    const char *issuer;        /* stem of the CA that signs; NULL: itself */
+    const char *name;       /* common name */
+    const char *const *dns; /* DNS subject alternative names; NULL: none */
+    const char *issuer;     /* stem of the CA that signs; NULL: itself */
     gboolean ca;
     int from_days, until_days; /* from now; both 0: from yesterday for 30 days */
     const char *purpose;       /* extended key usage, one OID; NULL: none */
