@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* This host's libvirt: the connection, what the host has, and the VMs on it. src/virt is the only code that
- * includes libvirt's headers. Works with libvirtd and with the modular virtqemud.
+/* This host's libvirt: the connection, what the host has, and the VMs on it. src/virt is the only
+ * code that includes libvirt's headers. Works with libvirtd and with the modular virtqemud.
  *
- * All functions may block on libvirt; any thread; libvirt's errors become G_IO_ERROR_FAILED with its
- * message, G_IO_ERROR_NOT_FOUND where the VM does not exist.
+ * All functions may block on libvirt; any thread; libvirt's errors become G_IO_ERROR_FAILED with
+ * its message, G_IO_ERROR_NOT_FOUND where the VM does not exist.
  */
 #pragma once
 #include "virt/vm.h"
 
-typedef struct virt_host virt_host;     /* reference-counted inside by libvirt; one per process is enough */
+typedef struct virt_host
+    virt_host; /* reference-counted inside by libvirt; one per process is enough */
 typedef struct virt_domain virt_domain;
 
 /* Connects to qemu:///system through `socket`, or the one found (/run/libvirt/virtqemud-sock, then
- * /run/libvirt/libvirt-sock) when NULL. Starts libvirt's event loop in a thread of its own (once a process), so that
- * keepalives are answered and events arrive. The error says how to start the daemon. */
+ * /run/libvirt/libvirt-sock) when NULL. Starts libvirt's event loop in a thread of its own (once a
+ * process), so that keepalives are answered and events arrive. The error says how to start the
+ * daemon. */
 virt_host *virt_host_open(const char *socket, GError **error);
 void virt_host_close(virt_host *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virt_host, virt_host_close)
 const char *virt_host_socket(const virt_host *self);
 /* The host UUID libvirt goes by, "…-…"; caller frees. */
 char *virt_host_uuid(virt_host *self, GError **error);
-/* Who runs QEMU here (DAC base label in the capabilities): the private directory of a landing must be its. Root where libvirt says nothing. */
+/* Who runs QEMU here (DAC base label in the capabilities): the private directory of a landing must
+ * be its. Root where libvirt says nothing. */
 gboolean virt_host_qemu_owner(virt_host *self, uid_t *uid, gid_t *gid, GError **error);
 /* "9.0.0", of libvirt and QEMU; callers free. */
 gboolean virt_host_versions(virt_host *self, char **libvirt, char **qemu, GError **error);
@@ -37,7 +40,8 @@ gboolean virt_domain_is_persistent(virt_domain *self, gboolean *persistent, GErr
 gboolean virt_domain_get_autostart(virt_domain *self, gboolean *autostart, GError **error);
 /* A job (migration, backup, …) is under way on it. */
 gboolean virt_domain_has_job(virt_domain *self, gboolean *job, GError **error);
-/* Live, migratable, with secrets (what virDomainMigrate3 wants as destination XML); and the stored definition. */
+/* Live, migratable, with secrets (what virDomainMigrate3 wants as destination XML); and the stored
+ * definition. */
 char *virt_domain_live_xml(virt_domain *self, GError **error);
 char *virt_domain_stored_xml(virt_domain *self, GError **error);
 /* Fills in capacity and allocation of every disk (virDomainGetBlockInfo). */
@@ -50,6 +54,7 @@ gboolean virt_domain_resume(virt_domain *self, GError **error);
 gboolean virt_domain_destroy(virt_domain *self, GError **error);
 /* Makes `xml` the stored definition (of a running transient VM too); with autostart as said. */
 gboolean virt_host_define(virt_host *self, const char *xml, gboolean autostart, GError **error);
-/* Removes the stored definition only: NVRAM, TPM state, saved images, snapshots' metadata and checkpoints as said there are
- * kept or dropped so that undefining succeeds; the guest, if running, is not touched. Gone already: no error. */
+/* Removes the stored definition only: NVRAM, TPM state, saved images, snapshots' metadata and
+ * checkpoints as said there are kept or dropped so that undefining succeeds; the guest, if running,
+ * is not touched. Gone already: no error. */
 gboolean virt_domain_undefine(virt_domain *self, GError **error);

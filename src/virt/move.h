@@ -1,43 +1,48 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The migration itself: one virDomainMigrate3 through the relay's sockets, and what can be seen of it
- * from outside. (libvirt-domain.h, virDomainMigrate3; "managed" migration, not peer-to-peer.)
+/* The migration itself: one virDomainMigrate3 through the relay's sockets, and what can be seen of
+ * it from outside. (libvirt-domain.h, virDomainMigrate3; "managed" migration, not peer-to-peer.)
  */
 #pragma once
 #include "virt/host.h"
 
 typedef struct {
-    const char *rpc_socket;  /* destination connection: qemu+unix:///system?socket=… */
-    const char *uri;         /* unix:///…/memory.sock */
-    const char *disks_uri;   /* unix:///…/disk.sock */
+    const char *rpc_socket;   /* destination connection: qemu+unix:///system?socket=… */
+    const char *uri;          /* unix:///…/memory.sock */
+    const char *disks_uri;    /* unix:///…/disk.sock */
     const char *const *disks; /* targets to copy; empty: none */
-    const char *live_xml;    /* the target's */
+    const char *live_xml;     /* the target's */
 } move_terms;
 
 /* virDomainMigrateFlags of every move: LIVE, PAUSED, and with disks NON_SHARED_DISK and
- * NON_SHARED_SYNCHRONOUS_WRITES; CHANGE_PROTECTION is added by libvirt itself. The permit on the target is built from these. */
+ * NON_SHARED_SYNCHRONOUS_WRITES; CHANGE_PROTECTION is added by libvirt itself. The permit on the
+ * target is built from these. */
 guint64 move_flags(gboolean with_disks);
 guint64 move_flags_allowed(gboolean with_disks);
 
-/* Blocks until the move has ended. TRUE: libvirt confirmed it and the source's QEMU is gone. FALSE: it has not
- * happened as far as libvirt knows (the caller's journal knows better). Any thread but libvirt's. */
+/* Blocks until the move has ended. TRUE: libvirt confirmed it and the source's QEMU is gone. FALSE:
+ * it has not happened as far as libvirt knows (the caller's journal knows better). Any thread but
+ * libvirt's. */
 gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error);
 /* virDomainAbortJob; nothing under way is no error. Safe from any thread while move_run runs. */
 gboolean move_abort(virt_domain *domain, GError **error);
 
 typedef struct {
     gboolean active;
-    guint64 disk_total, disk_done;     /* bytes, all copied disks together */
+    guint64 disk_total, disk_done;                       /* bytes, all copied disks together */
     guint64 memory_total, memory_done, memory_remaining; /* bytes */
-    guint64 dirty_rate;                /* bytes/s, 0: unknown */
+    guint64 dirty_rate;                                  /* bytes/s, 0: unknown */
     guint iteration;
-    gboolean disks_ready;              /* every mirror is in sync */
+    gboolean disks_ready; /* every mirror is in sync */
 } move_progress;
-/* virDomainGetJobStats (and block job info for the disks). A domain without a job gives active = FALSE. */
-gboolean move_get_progress(virt_domain *domain, const char *const *disks, move_progress *progress, GError **error);
+/* virDomainGetJobStats (and block job info for the disks). A domain without a job gives active =
+ * FALSE. */
+gboolean move_get_progress(virt_domain *domain, const char *const *disks, move_progress *progress,
+                           GError **error);
 
-/* Calls `suspended` once libvirt has stopped the guest for the switchover (lifecycle event SUSPENDED, detail
- * MIGRATED or PAUSED during the job), with g_get_monotonic_time() at that moment; in libvirt's event thread. Until
- * move_unwatch. */
+/* Calls `suspended` once libvirt has stopped the guest for the switchover (lifecycle event
+ * SUSPENDED, detail MIGRATED or PAUSED during the job), with g_get_monotonic_time() at that moment;
+ * in libvirt's event thread. Until move_unwatch. */
 typedef struct move_watch move_watch;
-move_watch *move_watch_suspend(virt_domain *domain, void (*suspended)(gint64 when, void *user), void *user, GError **error);
+move_watch *move_watch_suspend(virt_domain *domain, void (*suspended)(gint64 when, void *user),
+                               void *user, GError **error);
 void move_unwatch(move_watch *watch);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What ties a VM to its host, and whether this host can take its name and has its files. */
+#include "virt/conn.h"
+#include "virt/storage.h"
+#include "virt/survey.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static gboolean check_identity(const survey *s, GError **error)
+{
+    const vm *m = s->machine;
+    g_autoptr (virDomain)
+        same_uuid = virDomainLookupByUUIDString(s->host->conn, m->uuid);
+    g_autofree char *fix = NULL;
+
+    if (same_uuid) {
+        fix = g_strdup_printf(
+            "If it is a leftover, on %s: virsh undefine %s; if it is the VM itself, "
+            "it is there already.",
+            s->here, virDomainGetName(same_uuid));
+        findings_add(s->found, 1102, FINDING_BLOCKS, "uuid", fix,
+                     "%s already has a VM with the UUID of %s; it is called %s there.", s->here,
+                     m->name, virDomainGetName(same_uuid));
+        return TRUE;
+    }
+    if (!conn_error_is(VIR_ERR_NO_DOMAIN))
+        return conn_error(error, "whether %s has the VM is not known", s->here);
+    g_autoptr (virDomain)
+        same_name = virDomainLookupByName(s->host->conn, m->name);
+    if (same_name) {
+        fix = g_strdup_printf(
+            "Rename one of them while it is shut off: virsh domrename %s NEWNAME.", m->name);
+        findings_add(s->found, 1101, FINDING_BLOCKS, "name", fix,
+                     "%s already has another VM called %s.", s->here, m->name);
+        return TRUE;
+    }
+    return conn_error_is(VIR_ERR_NO_DOMAIN) ||
+           conn_error(error, "whether %s has the VM is not known", s->here);
+}
+
+static void check_read(const survey *s, const vm_file *file)
+{
+    g_autofree char *fix = NULL;
+
+    if (storage_may_read(file->path) && access(file->path, R_OK) == 0)
+        return;
+    fix = g_strdup_printf("Copy it to the same path on %s.", s->here);
+    findings_add(s->found, 4009, FINDING_BLOCKS, file->what, fix,
+                 "The VM's %s is %s, which %s does not have or may not give to a VM.", file->what,
+                 file->path, s->here);
+}
+
+static void check_written(const survey *s, const vm_file *file, const char *const *pools)
+{
+    g_autofree char *directory = g_path_get_dirname(file->path);
+    g_autofree char *fix = NULL;
+
+    if (!storage_may_land(directory, NULL, pools)) {
+        findings_add(s->found, 5004, FINDING_BLOCKS, file->what,
+                     "Choose a file below /var/log/libvirt for it.",
+                     "The VM's %s is %s, which is no place for files of VMs on %s.", file->what,
+                     file->path, s->here);
+        return;
+    }
+    if (g_file_test(directory, G_FILE_TEST_IS_DIR))
+        return;
+    fix = g_strdup_printf("On %s: mkdir -p %s.", s->here, directory);
+    findings_add(s->found, 5002, FINDING_BLOCKS, file->what, fix,
+                 "The VM's %s is %s, and %s has no such directory.", file->what, file->path,
+                 s->here);
+}
+
+/* A peer's text for a terminal. */
+static char *shown(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    g_autoptr (GString)
+        clean = g_string_new(NULL);
+
+    for (const char *p = valid; *p && clean->len < 200; p = g_utf8_next_char(p))
+        g_string_append_unichar(clean,
+                                g_unichar_isprint(g_utf8_get_char(p)) ? g_utf8_get_char(p) : '?');
+    return g_string_free(g_steal_pointer(&clean), FALSE);
+}
+
+gboolean devices_check(const survey *s, GError **error)
+{
+    const vm *m = s->machine;
+    g_auto(GStrv) pools = storage_pool_directories(s->host->conn, error);
+
+    if (!pools || !check_identity(s, error))
+        return FALSE;
+    for (guint i = 0; m->hostdevs[i]; i++) {
+        g_autofree char *device = shown(m->hostdevs[i]);
+        findings_add(s->found, 5001, FINDING_BLOCKS, device,
+                     "Detach it for the move (virsh detach-device), or shut the VM down first.",
+                     "The VM uses %s, which ties it to its host.", device);
+    }
+    for (guint i = 0; i < m->files->len; i++) {
+        const vm_file *file = m->files->pdata[i];
+        if (file->written)
+            check_written(s, file, (const char *const *)pools);
+        else
+            check_read(s, file);
+    }
+    return TRUE;
+}

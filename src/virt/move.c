@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One migration through the relay's sockets; see move.h. */
+#include "virt/move.h"
+#include "virt/conn.h"
+
+#include <string.h>
+
+guint64 move_flags(gboolean with_disks)
+{
+    guint64 flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_PAUSED;
+
+    if (with_disks)
+        flags |= VIR_MIGRATE_NON_SHARED_DISK | VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES;
+    return flags;
+}
+
+guint64 move_flags_allowed(gboolean with_disks)
+{
+    return move_flags(with_disks) | VIR_MIGRATE_CHANGE_PROTECTION;
+}
+
+static gboolean add_string(virTypedParameterPtr *params, int *count, int *max, const char *name,
+                           const char *value)
+{
+    return virTypedParamsAddString(params, count, max, name, value) == 0;
+}
+
+static gboolean build(const move_terms *terms, virTypedParameterPtr *params, int *count)
+{
+    int max = 0;
+
+    if (!add_string(params, count, &max, VIR_MIGRATE_PARAM_URI, terms->uri) ||
+        !add_string(params, count, &max, VIR_MIGRATE_PARAM_DEST_XML, terms->live_xml))
+        return FALSE;
+    if (!terms->disks || !terms->disks[0])
+        return TRUE;
+    for (guint i = 0; terms->disks[i]; i++)
+        if (!add_string(params, count, &max, VIR_MIGRATE_PARAM_MIGRATE_DISKS, terms->disks[i]))
+            return FALSE;
+    return add_string(params, count, &max, VIR_MIGRATE_PARAM_DISKS_URI, terms->disks_uri);
+}
+
+gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error)
+{
+    g_autoptr (virConnect)
+        target = conn_open(terms->rpc_socket, error);
+    g_autoptr (virDomain)
+        landed = NULL;
+    virTypedParameterPtr params = NULL;
+    gboolean with_disks = terms->disks && terms->disks[0];
+    int count = 0;
+
+    if (!target)
+        return FALSE;
+    if (build(terms, &params, &count))
+        landed = virDomainMigrate3(domain->domain, target, params, (unsigned)count,
+                                   (unsigned)move_flags(with_disks));
+    if (!landed)
+        conn_error(error, "the migration of VM %s failed", domain->name);
+    virTypedParamsFree(params, count);
+    return landed != NULL;
+}
+
+gboolean move_abort(virt_domain *domain, GError **error)
+{
+    return virDomainAbortJob(domain->domain) == 0 || conn_error_is(VIR_ERR_OPERATION_INVALID) ||
+           conn_error_is(VIR_ERR_NO_DOMAIN) ||
+           conn_error(error, "the migration of VM %s cannot be stopped", domain->name);
+}
+
+static guint64 number(virTypedParameterPtr params, int count, const char *name)
+{
+    unsigned long long value = 0;
+
+    (void)virTypedParamsGetULLong(params, count, name, &value);
+    return value;
+}
+
+/* libvirt never shows a mirror that is not ready as having done everything
+ * (qemuDomainGetBlockJobInfo). */
+static gboolean mirrors_ready(virt_domain *domain, const char *const *disks)
+{
+    for (guint i = 0; disks && disks[i]; i++) {
+        virDomainBlockJobInfo info;
+        if (virDomainGetBlockJobInfo(domain->domain, disks[i], &info, 0) != 1 ||
+            info.type != VIR_DOMAIN_BLOCK_JOB_TYPE_COPY || info.cur != info.end)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean move_get_progress(virt_domain *domain, const char *const *disks, move_progress *progress,
+                           GError **error)
+{
+    virTypedParameterPtr params = NULL;
+    int type = VIR_DOMAIN_JOB_NONE, count = 0, iteration = 0;
+
+    memset(progress, 0, sizeof(*progress));
+    if (virDomainGetJobStats(domain->domain, &type, &params, &count, 0) < 0)
+        return conn_error_is(VIR_ERR_OPERATION_INVALID) || conn_error_is(VIR_ERR_NO_DOMAIN) ||
+               conn_error(error, "the progress of VM %s is not known", domain->name);
+    progress->active = type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED;
+    if (progress->active) {
+        progress->disk_total = number(params, count, VIR_DOMAIN_JOB_DISK_TOTAL);
+        progress->disk_done = number(params, count, VIR_DOMAIN_JOB_DISK_PROCESSED);
+        progress->memory_total = number(params, count, VIR_DOMAIN_JOB_MEMORY_TOTAL);
+        progress->memory_done = number(params, count, VIR_DOMAIN_JOB_MEMORY_PROCESSED);
+        progress->memory_remaining = number(params, count, VIR_DOMAIN_JOB_MEMORY_REMAINING);
+        progress->dirty_rate = number(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) *
+                               number(params, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE);
+        (void)virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_MEMORY_ITERATION, &iteration);
+        progress->iteration = iteration > 0 ? (guint)iteration : 0;
+        progress->disks_ready = mirrors_ready(domain, disks);
+    }
+    virTypedParamsFree(params, count);
+    return TRUE;
+}
+
+struct move_watch {
+    virConnectPtr conn;
+    int id;
+    GMutex
+        lock; /* guards suspended; held while it runs, so that it never runs after move_unwatch */
+    void (*suspended)(gint64 when, void *user);
+    void *user;
+    gatomicrefcount references; /* the owner's and libvirt's */
+};
+
+static void watch_unref(void *data)
+{
+    move_watch *watch = data;
+
+    if (!g_atomic_ref_count_dec(&watch->references))
+        return;
+    g_mutex_clear(&watch->lock);
+    g_free(watch);
+}
+
+static int lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *user)
+{
+    move_watch *watch = user;
+    gint64 now = g_get_monotonic_time();
+
+    if (event != VIR_DOMAIN_EVENT_SUSPENDED)
+        return 0;
+    g_mutex_lock(&watch->lock);
+    if (watch->suspended)
+        watch->suspended(now, watch->user);
+    g_mutex_unlock(&watch->lock);
+    return 0;
+}
+
+move_watch *move_watch_suspend(virt_domain *domain, void (*suspended)(gint64 when, void *user),
+                               void *user, GError **error)
+{
+    move_watch *watch = g_new0(move_watch, 1);
+
+    watch->conn = virDomainGetConnect(domain->domain);
+    watch->suspended = suspended;
+    watch->user = user;
+    g_mutex_init(&watch->lock);
+    g_atomic_ref_count_init(&watch->references);
+    g_atomic_ref_count_inc(&watch->references);
+    virConnectRef(watch->conn);
+    watch->id =
+        virConnectDomainEventRegisterAny(watch->conn, domain->domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                         VIR_DOMAIN_EVENT_CALLBACK(lifecycle), watch, watch_unref);
+    if (watch->id >= 0)
+        return watch;
+    conn_error(error, "VM %s cannot be watched", domain->name);
+    virConnectClose(watch->conn);
+    watch_unref(watch); /* libvirt's: it keeps no callback it refused */
+    watch_unref(watch);
+    return NULL;
+}
+
+void move_unwatch(move_watch *watch)
+{
+    g_mutex_lock(&watch->lock);
+    watch->suspended = NULL;
+    g_mutex_unlock(&watch->lock);
+    virConnectDomainEventDeregisterAny(watch->conn, watch->id);
+    virConnectClose(watch->conn);
+    watch_unref(watch);
+}

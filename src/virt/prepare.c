@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes the disks of a plan, and takes them back; see plan.h.
+ *
+ * A pool that can be landed in is a directory with a name, so its volumes are made like any other
+ * file, and it is told to look again: unlike virStorageVolCreateXML, O_EXCL never writes over what
+ * libvirt has not noticed yet.
+ */
+#include "base/fdio.h"
+#include "virt/conn.h"
+#include "virt/plan.h"
+#include "virt/storage.h"
+#define LOG_AREA "virt"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* qemu-img with arguments; *out gets its standard output, or NULL when that is not wanted. */
+static gboolean qemu_img(const char *const *argv, char **out, GError **error)
+{
+    g_autoptr (GSubprocess)
+        process = g_subprocess_newv(
+            argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE, error);
+    g_autofree char *text = NULL, *said = NULL;
+
+    if (!process || !g_subprocess_communicate_utf8(process, NULL, NULL, &text, &said, error))
+        return FALSE;
+    if (!g_subprocess_get_successful(process)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
+                    *said ? g_strstrip(said) : "qemu-img failed");
+        return FALSE;
+    }
+    if (out)
+        *out = g_steal_pointer(&text);
+    return TRUE;
+}
+
+static gboolean fill_in(const plan_disk *disk, int fd, GError **error)
+{
+    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, disk->capacity);
+    const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", disk->new_path, size, NULL};
+
+    if (!strcmp(disk->new_format, "qcow2"))
+        return qemu_img(argv, NULL, error);
+    if (ftruncate(fd, (off_t)disk->capacity))
+        return fdio_error(error, errno, "its size cannot be set");
+    return TRUE;
+}
+
+static gboolean make(plan_disk *disk, GError **error)
+{
+    struct stat st;
+    fdio_auto fd = open(disk->new_path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return fdio_error(error, errno, "%s cannot be made", disk->new_path);
+    if (fchmod(fd, 0600) == 0 && fstat(fd, &st) == 0 && fill_in(disk, fd, error)) {
+        disk->inode = st.st_ino;
+        return TRUE;
+    }
+    if (error && !*error)
+        fdio_error(error, errno, "its mode cannot be set");
+    g_prefix_error(error, "%s cannot be made: ", disk->new_path);
+    unlink(disk->new_path); /* ours: O_EXCL said so */
+    return FALSE;
+}
+
+/* Is what is at its path the file that this plan made? */
+static gboolean is_ours(const plan_disk *disk)
+{
+    struct stat st;
+
+    return disk->new_path && disk->inode && lstat(disk->new_path, &st) == 0 &&
+           S_ISREG(st.st_mode) && st.st_ino == disk->inode;
+}
+
+static void refresh_pools(const plan *self, virt_host *host)
+{
+    for (guint i = 0; i < self->disks->len; i++) {
+        const plan_disk *disk = self->disks->pdata[i];
+        if (disk->pool)
+            storage_refresh(host->conn, disk->pool);
+    }
+}
+
+gboolean plan_prepare(plan *self, virt_host *host, GError **error)
+{
+    for (guint i = 0; i < self->disks->len; i++) {
+        plan_disk *disk = self->disks->pdata[i];
+        if (!disk->new_path || !disk->new_format) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "disk %s has no place in the plan",
+                        disk->target);
+        } else if (make(disk, error)) {
+            continue;
+        }
+        g_prefix_error(error, "disk %s: ", disk->target);
+        while (i-- > 0) {
+            plan_disk *made = self->disks->pdata[i];
+            if (is_ours(made))
+                unlink(made->new_path);
+            made->inode = 0;
+        }
+        return FALSE;
+    }
+    refresh_pools(self, host);
+    return TRUE;
+}
+
+/* Does any VM of this host, running or not, name the file? A mention anywhere in its XML counts. */
+static gboolean in_use(virt_host *host, const char *path, gboolean *used, GError **error)
+{
+    g_autofree char *needle = g_markup_escape_text(path, -1);
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(host->conn, &domains, 0);
+
+    *used = FALSE;
+    if (count < 0)
+        return conn_error(error, "libvirt does not tell the VMs of this host");
+    for (int i = 0; i < count; i++) {
+        char *xml = virDomainGetXMLDesc(domains[i], 0);
+        /* One that cannot be read is gone, or its host is in trouble: then nothing is touched. */
+        *used = *used || (xml ? strstr(xml, needle) != NULL : !conn_error_is(VIR_ERR_NO_DOMAIN));
+        free(xml);
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    return TRUE;
+}
+
+/* Has no guest data reached it? When in doubt: it has. */
+static gboolean is_untouched(const plan_disk *disk)
+{
+    const char *argv[] = {"qemu-img", "map",   "--output=json", "-U",
+                          "-f",       "qcow2", disk->new_path,  NULL};
+    g_autofree char *map = NULL;
+    fdio_auto fd = -1;
+
+    if (!strcmp(disk->new_format, "qcow2"))
+        return qemu_img(argv, &map, NULL) && !strstr(map, "\"data\": true");
+    fd = open(disk->new_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
+static gboolean put_away(const plan_disk *disk, GPtrArray *kept, GError **error)
+{
+    g_autofree char *name = g_strconcat(disk->new_path, PLAN_LANDED, NULL);
+
+    if (is_untouched(disk)) {
+        if (unlink(disk->new_path) && errno != ENOENT)
+            return fdio_error(error, errno, "%s cannot be removed", disk->new_path);
+    } else {
+        if (rename(disk->new_path, name))
+            return fdio_error(error, errno, "%s cannot be renamed", disk->new_path);
+        g_ptr_array_add(kept, g_steal_pointer(&name));
+    }
+    return fdio_sync_parent(disk->new_path, error);
+}
+
+GStrv plan_abandon(const plan *self, virt_host *host, GError **error)
+{
+    g_autoptr (GPtrArray)
+        kept = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < self->disks->len; i++) {
+        const plan_disk *disk = self->disks->pdata[i];
+        gboolean used;
+        if (!is_ours(disk))
+            continue;
+        if (!in_use(host, disk->new_path, &used, error))
+            return NULL;
+        if (used)
+            log_warning("%s is in use by a VM and stays as it is", disk->new_path);
+        else if (!put_away(disk, kept, error))
+            return NULL;
+    }
+    refresh_pools(self, host);
+    g_ptr_array_add(kept, NULL);
+    return (GStrv)g_ptr_array_free(g_steal_pointer(&kept), FALSE);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Room for disks, added up by file system. Only inside src/virt; one thread. */
+#pragma once
+#include "base/finding.h"
+#include "virt/vm.h"
+
+typedef struct space space;
+space *space_new(void);
+void space_free(space *self);
+/* A disk that goes to an existing directory. */
+void space_add(space *self, const char *directory, const vm_disk *disk, const char *format);
+/* What will not fit blocks; what would not if guests filled their disks is a note. */
+void space_check(const space *self, findings *found, const char *here);
+/* "1.5 GiB"; caller frees. */
+char *space_text(guint64 bytes);

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Do this host's CPU, QEMU and memory suit a VM? */
+#include "virt/space.h"
+#include "virt/survey.h"
+#include "virt/vmparts.h"
+#include "virt/conn.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Domain capabilities (formatdomaincaps); NULL where this QEMU cannot do it. */
+static xmlDoc *ask(virConnectPtr conn, const char *emulator, const char *arch, const char *machine,
+                   const char *virt_type)
+{
+    char *text = virConnectGetDomainCapabilities(conn, emulator, arch, machine, virt_type, 0);
+    xmlDoc *doc = text ? xml_parse(text, XML_OWN_MAX, "domainCapabilities", NULL) : NULL;
+
+    free(text);
+    return doc;
+}
+
+/* Is the VM's emulator one that the host itself keeps: root's, and nobody else's to write? The path
+ * comes from a peer. */
+static gboolean emulator_is_here(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 &&
+           !(st.st_mode & (S_IWGRP | S_IWOTH)) && access(path, X_OK) == 0;
+}
+
+/* The first question no machine of this host can answer with yes, as a finding. */
+static gboolean explain(const survey *s, const char *emulator, GError **error)
+{
+    const vm *m = s->machine;
+    virConnectPtr conn = s->host->conn;
+    g_autofree char *libvirt = NULL, *qemu = NULL;
+    g_autofree char *fix = NULL;
+
+    if (!virt_host_versions(s->host, &libvirt, &qemu, error))
+        return FALSE;
+    g_autoptr (xmlDoc)
+        without_machine = ask(conn, emulator, m->arch, NULL, m->virt_type);
+    if (without_machine) {
+        fix = g_strdup_printf(
+            "Update QEMU on %s, or choose a host whose QEMU is as new as the source's.", s->here);
+        findings_add(s->found, 4005, FINDING_BLOCKS, "machine", fix,
+                     "QEMU %s on %s does not know the VM's machine type %s.", qemu, s->here,
+                     m->machine);
+        return TRUE;
+    }
+    g_autoptr (xmlDoc)
+        any_type = ask(conn, emulator, m->arch, NULL, NULL);
+    if (any_type) {
+        fix = g_strdup_printf(
+            "Switch virtualization on in the firmware of %s and load its KVM module.", s->here);
+        findings_add(s->found, 4002, FINDING_BLOCKS, "machine", fix,
+                     "The VM needs %s, which %s does not offer.",
+                     !strcmp(m->virt_type, "kvm") ? "KVM" : m->virt_type, s->here);
+        return TRUE;
+    }
+    fix = g_strdup_printf("Install QEMU for %s on %s.", m->arch, s->here);
+    findings_add(s->found, 4004, FINDING_BLOCKS, "machine", fix,
+                 "%s has no QEMU for the VM's architecture %s.", s->here, m->arch);
+    return TRUE;
+}
+
+static void check_cpu(const survey *s, const char *emulator)
+{
+    const vm *m = s->machine;
+    g_autoptr (xmlDoc)
+        cpu = m->cpu_xml ? xml_parse(m->cpu_xml, VM_XML_MAX, "cpu", NULL) : NULL;
+    const xmlNode *root = cpu ? xmlDocGetRootElement(cpu) : NULL;
+    gboolean checked = root && !xml_attr_is(root, "check", "none");
+    const char *features;
+    int answer;
+
+    if (!root)
+        return;
+    if (xml_attr_is(root, "mode", "host-passthrough")) {
+        findings_add(
+            s->found, 4008, FINDING_NOTE, "cpu",
+            "Give the VM a named CPU model if the hosts' CPUs differ.",
+            "The VM sees its host's own CPU (host-passthrough): it needs the same CPU on %s.",
+            s->here);
+        return;
+    }
+    if (xml_attr_is(root, "mode", "maximum"))
+        return;
+    answer =
+        virConnectCompareHypervisorCPU(s->host->conn, emulator, m->arch, m->machine, m->virt_type,
+                                       m->cpu_xml, VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE);
+    if (answer > VIR_CPU_COMPARE_INCOMPATIBLE || conn_error_is(VIR_ERR_NO_SUPPORT) ||
+        conn_error_is(VIR_ERR_CONFIG_UNSUPPORTED)) /* architectures libvirt compares nothing for */
+        return;
+    features = strstr(virGetLastErrorMessage(), "features: ");
+    if (!conn_error_is(VIR_ERR_CPU_INCOMPATIBLE))
+        findings_add(s->found, 4006, FINDING_BLOCKS, "cpu",
+                     "Give the VM a CPU model both hosts know (virsh domcapabilities lists them).",
+                     "%s cannot offer the VM's CPU: %s.", s->here, virGetLastErrorMessage());
+    else if (checked)
+        findings_add(s->found, 4007, FINDING_BLOCKS, "cpu",
+                     "Give the VM a CPU model both hosts have (virsh hypervisor-cpu-baseline).",
+                     "%s's CPU lacks what the VM uses: %s.", s->here,
+                     features ? features + strlen("features: ") : virGetLastErrorMessage());
+    else
+        findings_add(s->found, 4013, FINDING_NOTE, "cpu", NULL,
+                     "%s's CPU may lack %s; libvirt does not check it for this VM (check='none').",
+                     s->here, features ? features + strlen("features: ") : "some features");
+}
+
+static gboolean read_meminfo(const char *field, guint64 *bytes)
+{
+    g_autofree char *text = NULL;
+    const char *line;
+
+    if (!g_file_get_contents("/proc/meminfo", &text, NULL, NULL) || !(line = strstr(text, field)))
+        return FALSE;
+    *bytes = g_ascii_strtoull(line + strlen(field), NULL, 10) * 1024;
+    return TRUE;
+}
+
+/* Free huge pages of all sizes, bytes. */
+static guint64 free_huge_pages(void)
+{
+    g_autoptr (GDir)
+        sizes = g_dir_open("/sys/kernel/mm/hugepages", 0, NULL);
+    guint64 sum = 0;
+    const char *name;
+
+    while (sizes && (name = g_dir_read_name(sizes))) {
+        g_autofree char *path =
+            g_build_filename("/sys/kernel/mm/hugepages", name, "free_hugepages", NULL);
+        g_autofree char *text = NULL;
+        guint64 kib;
+        if (sscanf(name, "hugepages-%" G_GUINT64_FORMAT "kB", &kib) == 1 &&
+            g_file_get_contents(path, &text, NULL, NULL))
+            sum += g_ascii_strtoull(text, NULL, 10) * kib * 1024;
+    }
+    return sum;
+}
+
+static void check_memory(const survey *s)
+{
+    guint64 available, reserve = s->rules->memory_reserve;
+    g_autofree char *wanted = space_text(s->machine->memory), *have = NULL, *kept = NULL;
+
+    if (s->machine->huge_pages) {
+        available = free_huge_pages();
+        have = space_text(available);
+        if (available < s->machine->memory)
+            findings_add(s->found, 4010, FINDING_BLOCKS, "memory",
+                         "Reserve more huge pages there (vm.nr_hugepages).",
+                         "The VM needs %s of huge pages, and %s has %s free.", wanted, s->here,
+                         have);
+        return;
+    }
+    if (!read_meminfo("MemAvailable:", &available))
+        return;
+    kept = space_text(reserve);
+    available -= MIN(available, reserve);
+    have = space_text(available);
+    if (available < s->machine->memory)
+        findings_add(s->found, 4001, FINDING_BLOCKS, "memory",
+                     "Stop or move something there, or choose another host.",
+                     "The VM needs %s of memory, and %s has %s to give%s%s%s.", wanted, s->here,
+                     have, reserve ? " (" : "", reserve ? kept : "",
+                     reserve ? " are kept for the host)" : "");
+}
+
+/* <seclabel>s of a model this host does not have (selinux, apparmor): libvirt would refuse the VM.
+ */
+static gboolean foreign_security(const survey *s, GStrv *models, GError **error)
+{
+    g_autoptr (xmlDoc)
+        caps = conn_capabilities(s->host->conn, error);
+    g_autoptr (GPtrArray)
+        foreign = g_ptr_array_new_with_free_func(g_free);
+
+    if (!caps)
+        return FALSE;
+    for (guint i = 0; s->machine->security[i]; i++) {
+        const char *model = s->machine->security[i];
+        const xmlNode *n = xml_descend(xmlDocGetRootElement(caps), "host/secmodel");
+        gboolean known = !strcmp(model, "none") || !strcmp(model, "dac");
+        for (; n && !known; n = xml_next(n)) {
+            g_autofree char *name = xml_text(xml_child(n, "model"));
+            known = !g_strcmp0(name, model);
+        }
+        if (known)
+            continue;
+        g_ptr_array_add(foreign, g_strdup(model));
+        findings_add(
+            s->found, 4011, FINDING_CHANGED, "security", NULL,
+            "%s does not use %s: the VM's label for it is dropped, and %s's own protection "
+            "applies.",
+            s->here, model, s->here);
+    }
+    g_ptr_array_add(foreign, NULL);
+    *models = (GStrv)g_ptr_array_free(g_steal_pointer(&foreign), FALSE);
+    return TRUE;
+}
+
+static void check_limits(const survey *s, xmlDoc *caps)
+{
+    const xmlNode *root = xmlDocGetRootElement(caps), *tpm = xml_descend(root, "devices/tpm");
+    g_autofree char *most = xml_attr(xml_child(root, "vcpu"), "max");
+    guint64 limit = most ? g_ascii_strtoull(most, NULL, 10) : 0;
+
+    if (limit && s->machine->vcpus > limit)
+        findings_add(s->found, 4012, FINDING_BLOCKS, "cpu", NULL,
+                     "The VM has %u virtual CPUs, and QEMU on %s allows %s for this machine type.",
+                     s->machine->vcpus, s->here, most);
+    if (s->machine->tpm && tpm && !xml_attr_is(tpm, "supported", "yes")) {
+        g_autofree char *fix = g_strdup_printf("Install swtpm on %s.", s->here);
+        findings_add(s->found, 5003, FINDING_BLOCKS, "tpm", fix,
+                     "The VM has a TPM, and %s has no TPM emulator.", s->here);
+    }
+}
+
+gboolean suit_check(const survey *s, char **emulator, GStrv *security, GError **error)
+{
+    const vm *m = s->machine;
+    const char *wanted = m->emulator && emulator_is_here(m->emulator) ? m->emulator : NULL;
+    g_autoptr (xmlDoc)
+        caps = NULL;
+    g_autofree char *path = NULL;
+
+    *emulator = NULL;
+    *security = NULL;
+    check_memory(s);
+    if (!foreign_security(s, security, error))
+        return FALSE;
+    caps = ask(s->host->conn, wanted, m->arch, m->machine, m->virt_type);
+    if (!caps)
+        return explain(s, wanted, error);
+    path = xml_text(xml_child(xmlDocGetRootElement(caps), "path"));
+    check_limits(s, caps);
+    check_cpu(s, path);
+    if (m->emulator && !wanted) {
+        findings_add(s->found, 4003, FINDING_CHANGED, "emulator", NULL,
+                     "%s does not have %s: the VM will run in %s there.", s->here, m->emulator,
+                     path);
+        *emulator = g_steal_pointer(&path);
+    }
+    return TRUE;
+}

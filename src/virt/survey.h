@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The parts plan_make is put together from; only inside src/virt. Each looks at one thing, adds
+ * findings, and fails only when libvirt does not answer. */
+#pragma once
+#include "virt/plan.h"
+
+typedef struct {
+    virt_host *host;
+    const vm *machine;
+    const plan_rules *rules;
+    findings *found;
+    const char *here; /* this host's name, for sentences */
+} survey;
+
+/* suit.c: CPU, machine type, emulator, memory, security. *emulator: what the XML must name instead,
+ * or NULL; *security: models of <seclabel> to drop. Caller frees both. */
+gboolean suit_check(const survey *s, char **emulator, GStrv *security, GError **error);
+/* devices.c: host devices and other files of the host; name and UUID free here. */
+gboolean devices_check(const survey *s, GError **error);
+/* nics.c: a plan_nic for every NIC of `machine` (the survey's, or that of the stored definition).
+ * NICs that are in `known` (of plan_nic; NULL: none) by MAC are not looked at again. */
+struct switches;
+void nics_plan(const survey *s, const struct switches *here, const vm *machine, GPtrArray *known);
+/* disks.c: plan_disks of what is copied into `disks`, of media to be found elsewhere into `media`,
+ * and the targets of drives that must be emptied in the stored definition into `ejected`. `stored`
+ * may be NULL. */
+gboolean disks_plan(const survey *s, const vm *stored, GPtrArray *disks, GPtrArray *media,
+                    GPtrArray *ejected, GError **error);
+
+/* plan.c */
+plan_nic *plan_nic_new(const char *mac);
+void plan_nic_free(gpointer nic);
+plan_disk *plan_disk_new(const char *target, const char *old_path, const char *old_format);
+void plan_disk_free(gpointer disk);
+plan *plan_new(void);
