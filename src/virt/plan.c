@@ -64,9 +64,18 @@ void plan_free(plan *self)
 {
     g_ptr_array_unref(self->disks);
     g_ptr_array_unref(self->nics);
+    g_free(self->mark);
     g_free(self->live_xml);
     g_free(self->persistent_xml);
     g_free(self);
+}
+
+static char *new_mark(void)
+{
+    g_autofree char *uuid = g_uuid_string_random();
+    g_auto(GStrv) parts = g_strsplit(uuid, "-", -1);
+
+    return g_strjoinv(NULL, parts);
 }
 
 /* The same VM in both: a stored definition of another one would be defined here after the commit.
@@ -151,6 +160,7 @@ plan *plan_make(virt_host *host, const vm *machine, const char *live_xml,
     g_auto(GStrv) security = NULL;
     rewrite_rules rewriting = {0};
 
+    self->mark = new_mark();
     if (persistent_xml && (!stored || !same_vm(machine, stored, error)))
         return NULL;
     if (!devices_check(&s, error) || !plan_nics(&s, stored, self, stored_nics, all_nics, error) ||

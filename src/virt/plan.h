@@ -36,9 +36,11 @@ typedef struct {
 } plan_nic;
 
 typedef struct {
-    GPtrArray *disks;     /* of plan_disk: those that are copied */
-    GPtrArray *nics;      /* of plan_nic */
-    char *live_xml;       /* what the migration must bring, exactly */
+    GPtrArray *disks; /* of plan_disk: those that are copied */
+    GPtrArray *nics;  /* of plan_nic */
+    char *mark;     /* 32 random hexadecimal digits: what plan_prepare makes bears it as an extended
+                       attribute */
+    char *live_xml; /* what the migration must bring, exactly */
     char *persistent_xml; /* what Ferry defines after the commit; NULL for a transient VM */
 } plan;
 
@@ -77,21 +79,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(plan, plan_free)
 
 /* For the answer to the source, for the journal, and back:
  * {"disks":[{target,old_path,old_format,new_path,new_format,pool,
- * capacity,inode}],"nics":[{mac,old_switch,new_switch,network,openvswitch,vlans}],"live_xml","persistent_xml"}.
+ * capacity,inode}],"nics":[{mac,old_switch,new_switch,network,openvswitch,vlans}],"mark","live_xml","persistent_xml"}.
  * From a peer: bounded and validated. What a peer says about old_path is to be shown, not acted
  * upon: the source knows its own paths. */
 JsonObject *plan_to_json(const plan *self);
 plan *plan_from_json(JsonObject *object, GError **error);
 
-/* Creates every disk, same size, exclusively (never over an existing file), sparse, 0600; notes
- * each inode in the plan, so that it is the JSON from *after* this that a journal needs. On error
- * takes back what it had made. */
+/* Creates every disk, same size, exclusively (never over an existing file), sparse, 0600, marked;
+ * notes each inode in the plan (where a file system keeps no extended attributes, that alone
+ * tells). On error takes back what it had made. */
 gboolean plan_prepare(plan *self, virt_host *host, GError **error);
 
 /* After a failure: the landed disk data stays, as PATH.ferry-landed (replacing what an earlier try
  * of this VM left there), so that nothing starts from it by accident; a disk nothing was written to
- * is deleted. Only files that plan_prepare made (same inode) and that no VM of this host names are
- * touched. Returns the kept paths (NULL-terminated, caller frees). Safe to call again; files
- * already gone are no error. NULL only with *error. */
+ * is deleted. Only files that plan_prepare made (same mark or inode) and that no VM of this host
+ * names are touched. Returns the kept paths (NULL-terminated, caller frees). Safe to call again;
+ * files already gone are no error. NULL only with *error. */
 #define PLAN_LANDED ".ferry-landed"
 GStrv plan_abandon(const plan *self, virt_host *host, GError **error);

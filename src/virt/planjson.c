@@ -54,6 +54,7 @@ JsonObject *plan_to_json(const plan *self)
         json_array_add_object_element(nics, nic_to_json(self->nics->pdata[i]));
     json_object_set_array_member(object, "disks", disks);
     json_object_set_array_member(object, "nics", nics);
+    set_text(object, "mark", self->mark);
     set_text(object, "live_xml", self->live_xml);
     set_text(object, "persistent_xml", self->persistent_xml);
     return object;
@@ -97,6 +98,11 @@ static gboolean is_target(const char *text)
 static gboolean is_mac(const char *text)
 {
     return g_regex_match_simple("^[0-9a-f]{2}(:[0-9a-f]{2}){5}$", text, G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
+static gboolean is_mark(const char *text)
+{
+    return g_regex_match_simple("^[0-9a-f]{32}$", text, G_REGEX_DOLLAR_ENDONLY, 0);
 }
 
 static gboolean read_disk(plan *self, JsonObject *object, GError **error)
@@ -210,9 +216,14 @@ plan *plan_from_json(JsonObject *object, GError **error)
 
     if (!read_all(self, object, "disks", VM_DISKS_MAX, read_disk, error) ||
         !read_all(self, object, "nics", VM_NICS_MAX, read_nic, error) ||
+        !get(object, "mark", is_mark, &self->mark, error) ||
         !read_xml(object, "live_xml", &self->live_xml, &live, error) ||
         !read_xml(object, "persistent_xml", &self->persistent_xml, &stored, error))
         return NULL;
+    if (!self->mark) {
+        vm_invalid(error, "the plan has no mark");
+        return NULL;
+    }
     if (stored && (!live || strcmp(live->uuid, stored->uuid) || strcmp(live->name, stored->name))) {
         vm_invalid(error, "\"persistent_xml\" is of another VM than \"live_xml\"");
         return NULL;

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* qemu-img with arguments; *out gets its standard output, or NULL when that is not wanted. */
@@ -51,13 +52,37 @@ static gboolean fill_in(const plan_disk *disk, int fd, GError **error)
     return TRUE;
 }
 
-static gboolean make(plan_disk *disk, GError **error)
+/* The plan's mark on a file it made, known before the file is: so even a worker that died in
+ * between leaves files that can be told. Not every file system can keep one. */
+static const char *const marks[] = {"trusted.ferry.plan", "user.ferry.plan"};
+
+static void set_mark(int fd, const char *mark)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(marks); i++)
+        if (fsetxattr(fd, marks[i], mark, strlen(mark), 0) == 0)
+            return;
+}
+
+static gboolean has_mark(const char *path, const char *mark)
+{
+    char value[64];
+
+    for (guint i = 0; i < G_N_ELEMENTS(marks); i++) {
+        ssize_t length = lgetxattr(path, marks[i], value, sizeof(value));
+        if (length > 0 && (size_t)length == strlen(mark) && !memcmp(value, mark, (size_t)length))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean make(plan_disk *disk, const char *mark, GError **error)
 {
     struct stat st;
     fdio_auto fd = open(disk->new_path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
 
     if (fd < 0)
         return fdio_error(error, errno, "%s cannot be made", disk->new_path);
+    set_mark(fd, mark);
     if (fchmod(fd, 0600) == 0 && fstat(fd, &st) == 0 && fill_in(disk, fd, error)) {
         disk->inode = st.st_ino;
         return TRUE;
@@ -70,12 +95,12 @@ static gboolean make(plan_disk *disk, GError **error)
 }
 
 /* Is what is at its path the file that this plan made? */
-static gboolean is_ours(const plan_disk *disk)
+static gboolean is_ours(const plan *self, const plan_disk *disk)
 {
     struct stat st;
 
-    return disk->new_path && disk->inode && lstat(disk->new_path, &st) == 0 &&
-           S_ISREG(st.st_mode) && st.st_ino == disk->inode;
+    return disk->new_path && lstat(disk->new_path, &st) == 0 && S_ISREG(st.st_mode) &&
+           (has_mark(disk->new_path, self->mark) || (disk->inode && st.st_ino == disk->inode));
 }
 
 static void refresh_pools(const plan *self, virt_host *host)
@@ -94,13 +119,13 @@ gboolean plan_prepare(plan *self, virt_host *host, GError **error)
         if (!disk->new_path || !disk->new_format) {
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "disk %s has no place in the plan",
                         disk->target);
-        } else if (make(disk, error)) {
+        } else if (make(disk, self->mark, error)) {
             continue;
         }
         g_prefix_error(error, "disk %s: ", disk->target);
         while (i-- > 0) {
             plan_disk *made = self->disks->pdata[i];
-            if (is_ours(made))
+            if (is_ours(self, made))
                 unlink(made->new_path);
             made->inode = 0;
         }
@@ -168,7 +193,7 @@ GStrv plan_abandon(const plan *self, virt_host *host, GError **error)
     for (guint i = 0; i < self->disks->len; i++) {
         const plan_disk *disk = self->disks->pdata[i];
         gboolean used;
-        if (!is_ours(disk))
+        if (!is_ours(self, disk))
             continue;
         if (!in_use(host, disk->new_path, &used, error))
             return NULL;
