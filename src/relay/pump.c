@@ -29,6 +29,7 @@ struct pump {
     /* Guarded by the session's lock. The threads use fd without it: it is closed by the last one. */
     int fd;
     unsigned users;
+    gboolean held, break_due; /* pump_hold; what pump_break would have done meanwhile */
 };
 
 frame *pump_frame(pump *self, uint32_t capacity)
@@ -231,8 +232,26 @@ pump *pump_new(session *owner, void *its_stream, int fd, const char *path, pump_
 
 void pump_break(pump *self)
 {
-    if (self->fd >= 0)
+    if (self->held)
+        self->break_due = TRUE;
+    else if (self->fd >= 0)
         shutdown(self->fd, SHUT_RDWR);
+}
+
+void pump_hold(pump *self)
+{
+    pthread_mutex_lock(&self->owner->lock);
+    self->held = TRUE;
+    pthread_mutex_unlock(&self->owner->lock);
+}
+
+void pump_release(pump *self)
+{
+    pthread_mutex_lock(&self->owner->lock);
+    self->held = FALSE;
+    if (self->break_due)
+        pump_break(self);
+    pthread_mutex_unlock(&self->owner->lock);
 }
 
 void pump_free(pump *self)

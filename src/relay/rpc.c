@@ -128,6 +128,22 @@ static void send_packet(pump *io, const assembly *a)
     }
 }
 
+/* The judge may take long, and the session may fail meanwhile: the local libvirt sees the packet or the end of the
+ * connection only once the judge has spoken. On the source an end seen too early would make libvirt resume a guest
+ * that has been given up (I1). */
+static gboolean pass_to_local(rpc_codec *self, pump *io, const assembly *a,
+                              const rpc_packet *packet, GError **error)
+{
+    gboolean good;
+
+    pump_hold(io);
+    good = judge(self, packet, RPC_FROM_PEER, error);
+    if (good)
+        pump_to_local(io, a->bytes, a->length);
+    pump_release(io);
+    return good;
+}
+
 static gboolean pass(rpc_codec *self, pump *io, assembly *a, rpc_direction direction,
                      GError **error)
 {
@@ -138,12 +154,13 @@ static gboolean pass(rpc_codec *self, pump *io, assembly *a, rpc_direction direc
             return invalid(error, "rpc keepalive from the peer, where each side answers its own");
         if (!answer_keepalive(io, &packet, error))
             return FALSE;
+    } else if (direction == RPC_FROM_PEER) {
+        if (!pass_to_local(self, io, a, &packet, error))
+            return FALSE;
     } else if (!judge(self, &packet, direction, error)) {
         return FALSE;
-    } else if (direction == RPC_TO_PEER) {
-        send_packet(io, a);
     } else {
-        pump_to_local(io, a->bytes, a->length);
+        send_packet(io, a);
     }
     a->have = a->length = 0;
     return TRUE;
