@@ -55,7 +55,10 @@ static struct judge_epoch *current_epoch(struct judge *j) {
 static void begin_epoch(struct judge *j, const struct report *r, const char *host, gint64 now_us) {
     struct judge_epoch e = {.host = host, .boot = r->boot, .first_us = now_us, .last_us = now_us,
                             .first_ns = r->mono_ns, .last_ns = r->mono_ns, .reports = 1};
-    j->queued = 0;
+    struct judge_epoch *last = current_epoch(j);
+    /* Hosts that take turns in no time do not earn a new allowance each time. */
+    if (last && last->last_ns - last->first_ns > JUDGE_BACK_NS)
+        j->queued = 0;
     if (j->epochs->len == JUDGE_EPOCHS)
         g_array_remove_index(j->epochs, 1);
     g_array_append_val(j->epochs, e);
@@ -160,7 +163,7 @@ static gboolean judge_clock(struct judge *j, const struct report *r, const char 
         e->reports++;
         return TRUE;
     }
-    if (before && before->host == host && r->mono_ns < e->first_ns + JUDGE_SLACK_NS) {
+    if (before && before->host == host && r->mono_ns < e->first_ns + JUDGE_BACK_NS) {
         /* Late from where the guest was. When it looks newer than all that came from where the guest
          * is now, that was only the little a hypervisor had still in its queues. */
         if (r->mono_ns > e->last_ns && ++j->queued > JUDGE_QUEUED)

@@ -14,13 +14,15 @@
  *   - the guest's clock orders all it sends. A host heard at a moment of that clock at which another
  *     host already ran the guest: two copies. The clock running backwards: an older copy.
  *   - a boot of the guest is never heard again once a later boot was.
- * JUDGE_SLACK_NS of the guest's clock is allowed for packets that were on their way, or in a queue of
- * the hypervisor, when the guest moved; no move there and back is as short.
+ * Packets may have been on their way, or in a queue of the hypervisor, when the guest moved: hosts may
+ * overlap by JUDGE_SLACK_NS of the guest's clock, and within JUDGE_BACK_NS of a move, which is less than
+ * any move takes, the old host may still be heard of what came before it.
  *
  * Pure: no I/O, no clock of its own, so that all of this is tested with synthetic reports.
  * Not thread-safe.
  */
 #define JUDGE_SLACK_NS 50000000u
+#define JUDGE_BACK_NS 250000000u
 #define JUDGE_EPOCHS 256     /* remembered: the first, and the latest of the others */
 #define JUDGE_VIOLATIONS 100 /* remembered: the first; all are counted */
 #define JUDGE_HEARD (1u << 18) /* acknowledged records remembered: the latest */

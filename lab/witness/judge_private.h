@@ -37,7 +37,7 @@ struct judge {
     guint past_boots;
     guint32 memory_errors; /* of this boot */
     struct judge_stream stream[REPORT_NICS];
-    guint queued; /* of JUDGE_QUEUED, in this epoch */
+    guint queued; /* of JUDGE_QUEUED, lately */
     GArray *epochs;        /* struct judge_epoch */
     GPtrArray *violations; /* struct judge_violation */
     struct judge_heard *heard; /* record seq is at seq % heard_room */

@@ -100,10 +100,11 @@ static gint64 arrival(const struct timespec *stamp) {
     return g_get_monotonic_time() - CLAMP(age, 0, 10 * G_USEC_PER_SEC);
 }
 
-static gboolean receive(gint fd, GIOCondition condition, gpointer user) {
-    struct watch *w = user;
+/* Hears what has come in by now; as a stream of datagrams may not end, up to a limit. */
+static void hear_all(struct watch *w) {
+    int fd = g_socket_get_fd(w->socket);
 
-    for (int i = 0; i < 256; i++) {
+    for (int i = 0; i < 16384; i++) {
         union {
             struct cmsghdr align;
             char bytes[256];
@@ -130,6 +131,10 @@ static gboolean receive(gint fd, GIOCondition condition, gpointer user) {
         else
             w->refused++;
     }
+}
+
+static gboolean receive(gint fd, GIOCondition condition, gpointer user) {
+    hear_all(user);
     return G_SOURCE_CONTINUE;
 }
 
@@ -138,7 +143,7 @@ static gboolean tick(gint fd, GIOCondition condition, gpointer user) {
     guint64 missed;
 
     if (read(fd, &missed, sizeof missed) == sizeof missed) {
-        receive(g_socket_get_fd(w->socket), G_IO_IN, w);
+        hear_all(w);
         w->now_us = MAX(w->now_us, g_get_monotonic_time());
         for (guint i = 0; i < w->vms->len; i++)
             probe_send(w, g_ptr_array_index(w->vms, i));
@@ -266,7 +271,7 @@ gboolean watch_end(struct watch *w, const char *name, GError **error) {
 }
 
 void watch_settle(struct watch *w) {
-    receive(g_socket_get_fd(w->socket), G_IO_IN, w);
+    hear_all(w);
     w->now_us = MAX(w->now_us, g_get_monotonic_time());
     for (guint v = 0; v < w->vms->len; v++) {
         struct watch_vm *vm = g_ptr_array_index(w->vms, v);
