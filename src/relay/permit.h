@@ -3,11 +3,14 @@
  * looks at packets, keeps where in the dialogue we are, does no I/O. Everything not named is refused.
  *
  * Order: AUTH_LIST, CONNECT_SUPPORTS_FEATURE, CONNECT_OPEN, CONNECT_SUPPORTS_FEATURE*,
- * MIGRATE_PREPARE3_PARAMS once, MIGRATE_FINISH3_PARAMS once, CONNECT_CLOSE. The arguments are decoded completely (XDR, libvirt:
- * src/remote/remote_protocol.x, remote_typed_param): URI, disks URI, destination XML and name must be
- * exactly the landing's, flags within `flags_allowed` and with all of `flags_required`; parameters that
- * are not known are refused; nothing may follow the arguments. Cookies are opaque to us but bounded,
- * and their <name> and <uuid> are compared by the target's libvirtd with the XML.
+ * MIGRATE_PREPARE3_PARAMS once, MIGRATE_FINISH3_PARAMS once (if it was prepared), CONNECT_CLOSE (at any time
+ * after the first answer); each call after the answer to the one before. The arguments are decoded
+ * completely (XDR, libvirt: src/remote/remote_protocol.x): migrate_uri, disks_uri, destination_xml
+ * and, where libvirt sends it, destination_name must be exactly the landing's, migrate_disks exactly its disks, flags
+ * within `flags_allowed` and with all of `flags_required`; parameters that are not known are refused,
+ * and nothing may follow the arguments. Cookies are opaque to us but bounded; the target's libvirtd
+ * compares their <name> and <uuid> with the XML. What libvirt 9.0 really sends lies in
+ * tests/unit/relay/transcripts.
  */
 #pragma once
 #include "relay/rpc.h"
@@ -18,7 +21,7 @@ typedef struct {
     const char *xml;       /* the destination XML, to the byte */
     const char *uri;       /* unix:///run/ferry/ID/qemu/memory.sock */
     const char *disks_uri; /* NULL when no disk is copied */
-    const char *const *disks; /* target devs in migrate_disks; NULL-terminated */
+    const char *const *disks; /* target devs in migrate_disks; NULL-terminated; NULL: none */
     guint64 flags_required, flags_allowed; /* virDomainMigrateFlags */
 } permit_terms;
 
@@ -31,7 +34,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(permit, permit_free)
 gboolean permit_call(permit *self, const rpc_packet *packet, GError **error);
 /* A reply or event on its way back: only replies to calls that were let through (serial, procedure). */
 gboolean permit_reply(permit *self, const rpc_packet *packet, GError **error);
-/* Where the dialogue is: what has been answered with success so far. */
+/* What has been answered with success so far; finished: the VM is loaded, and the source did not ask to
+ * throw it away. */
 gboolean permit_prepared(const permit *self);
 gboolean permit_finished(const permit *self);
 
