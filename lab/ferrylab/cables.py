@@ -18,8 +18,8 @@ from . import topology
 from .paths import program
 from .wait import LabError, wait_until
 
-# A tbf that lets nothing pass: every packet is longer than its bucket. The kernels Ferry's tests run
-# on do not all have a drop action, but all have tbf.
+# A tbf that lets nothing pass: every packet is longer than its bucket. Not every kernel has a drop
+# action, but all have tbf.
 SILENT = ["tbf", "rate", "8bit", "burst", "10", "limit", "10"]
 RATE = re.compile(r"^([1-9][0-9]*)(kbit|mbit|gbit)$")
 RATE_UNIT = {"kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
@@ -58,7 +58,7 @@ def ip_batch(host, lines):
 
 def pull(cables, hosts):
     """Make every cable, straight in the namespaces of its two ends."""
-    # The kernel reports a carrier up to a second late where both ends have the same index: hence 1000.
+    # The kernel reports a carrier a second late where both ends have the same index: hence 1000.
     lines = [f"link add {cable.tor_end} index {1000 + number} type veth "
              f"peer name {cable.interface} netns {hosts[cable.host].init.pid}"
              for number, cable in enumerate(cables)]
@@ -194,46 +194,55 @@ class Link:
                         result[cable.host] = (int(fields[8]), int(fields[0]))
         return result
 
-    def wire(self, delay_ms=0, loss_percent=0.0, rate_mbit=0, binary=None):
+    def wire(self, delay_ms=0, loss_percent=0, rate_mbit=0):
         """Put lab/wire into the first cable: delay each way, loss and rate each way.
 
-        Replaces a wire that is there. A limit stays in force beside it. binary: path of the
-        program, by default that of the build (see paths.program).
+        A wire that is there takes the new settings without losing what it carries. A limit stays in
+        force beside it. Returns the wire's settings and counters.
         """
-        cable = self.cables[0]
+        cable, tor = self.cables[0], self.lab.tor
         if not cable.bridged:
-            raise LabError(f"a wire can be put into {', '.join(topology.NETWORKS)}, not {self.name}")
-        self.unwire()
-        network = Link(self.lab, cable.interface)
-        for other in network.cables:
-            offload(self.lab[other.host], other.interface, "off")
+            raise LabError(f"a wire can be put into {', '.join(topology.NETWORKS)}, "
+                           f"not {self.name}")
         inner, outer = f"w-{cable.tor_end}", f"x-{cable.tor_end}"
-        tor = self.lab.tor
-        ip_batch(tor, [f"link set {cable.tor_end} nomaster",
-                       f"link add {inner} type veth peer name {outer}",
-                       f"link set {outer} master {cable.interface}",
-                       f"link set {inner} up", f"link set {outer} up"])
-        for interface in (cable.tor_end, inner, outer):
-            offload(tor, interface, "off")
-        argv = [binary or program("lab/wire"), cable.tor_end, inner,
-                "--delay", f"{delay_ms}", "--loss", f"{loss_percent}"]
-        argv += ["--rate", f"{rate_mbit}"] if rate_mbit else []
-        pid = tor.daemon(argv, f"/var/log/wire-{cable.tor_end}.log")
+        binary, socket = program("lab/wire"), f"/run/{cable.tor_end}.wire"
         with self._state() as states:
-            states[0][1]["wire"] = pid
+            if not states[0][1].get("wire"):
+                ip_batch(tor, [f"link add {inner} type veth peer name {outer}",
+                               f"link set {inner} up", f"link set {outer} up",
+                               f"link set {cable.tor_end} nomaster",
+                               f"link set {outer} master {cable.interface}"])
+                states[0][1]["wire"] = tor.daemon(
+                    [binary, cable.tor_end, inner, "--control", socket],
+                    f"/var/log/{cable.tor_end}.wire.log")
+                wait_until(lambda: tor.exists(socket), 20, f"the wire in {cable.name}")
+        return self._ask_wire(op="set", delay_ms=delay_ms, loss=loss_percent, rate_mbit=rate_mbit)
+
+    def wire_stats(self):
+        """Settings and counters of the wire in the first cable: see lab/wire/request.h."""
+        return self._ask_wire(op="stats")
+
+    def _ask_wire(self, **request):
+        path = f"/run/{self.cables[0].tor_end}.wire"
+        answer = self.lab.tor.run([program("lab/wire"), "ctl", path, json.dumps(request)],
+                                  check=False)
+        if answer.returncode != 0:
+            raise LabError(f"the wire in {self.name} answers "
+                           f"{answer.stdout.strip() or answer.stderr.strip()}")
+        return json.loads(answer.stdout)
 
     def unwire(self):
         """Take the wire out again, if there is one."""
+        tor = self.lab.tor
         with self._state() as states:
-            wired = [(cable, state.pop("wire")) for cable, state in states if state.get("wire")]
-        for cable, pid in wired:
-            tor = self.lab.tor
-            if pid in tor.processes():
-                tor.kill(pid)
-            ip_batch(tor, [f"link del w-{cable.tor_end}",
-                           f"link set {cable.tor_end} master {cable.interface}"])
-            for other in Link(self.lab, cable.interface).cables:
-                offload(self.lab[other.host], other.interface, "on")
+            for cable, state in states:
+                pid = state.pop("wire", None)
+                if pid is None:
+                    continue
+                if pid in tor.processes():
+                    tor.kill(pid)
+                ip_batch(tor, [f"link del w-{cable.tor_end}",
+                               f"link set {cable.tor_end} master {cable.interface}"])
 
     def state(self):
         """{cable: what was done to it}, for status."""

@@ -106,7 +106,11 @@ class Host:
         kwargs.setdefault("cwd", "/")
         env = dict(kwargs.pop("env", None) or os.environ)
         env["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        process = self.call(subprocess.Popen, argv, env=env, **kwargs)
+        try:
+            process = self.call(subprocess.Popen, argv, env=env, **kwargs)
+        except FileNotFoundError:
+            raise LabError(f"{self.name} has no program {argv[0]}; ./setup installs what the lab "
+                           "needs") from None
         self._children.append(process)
         return process
 

@@ -2,10 +2,10 @@
 """Process 1 of a lab host: builds the host's file system, then reaps until it is told to die.
 
 Started by host.py as a script, already alone in a new pid namespace. When it dies the kernel kills
-every process of the host and, with them, frees its mounts, interfaces and sockets: nothing of a host
-can outlive this process. argv[1] is a JSON object, argv[2] the number of a socket to the lab's
-owner: "ready" (or a sentence on what failed) goes out; "detach" comes in when the host shall outlive
-its owner. End of file before that means that the owner is gone.
+every process of the host and, with them, frees its mounts, interfaces and sockets: nothing of a
+host can outlive this process. argv[1] is a JSON object, argv[2] the number of a socket to the
+lab's owner: "ready" (or a sentence on what failed) goes out; "detach" comes in when the host shall
+outlive its owner. End of file before that means that the owner is gone.
 """
 
 import json
@@ -86,6 +86,8 @@ def build_root(spec):
     build_etc(spec, f"{state}/etc", f"{root}/etc")
     build_var(f"{state}/var")
     os.mkdir(f"{state}/srv")
+    # Paths may be covered in what follows, open folders are not.
+    own = {name: os.open(f"{state}/{name}", os.O_PATH) for name in ("etc", "var", "srv")}
 
     kernel.mount("tmpfs", f"{root}/run", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
     for name in ("host/etc", "lock", "libvirt", "openvswitch", "ferry", "dev"):
@@ -94,8 +96,9 @@ def build_root(spec):
     kernel.mount(f"{root}/run/dev", f"{root}/dev", flags=kernel.MS_MOVE)
     os.rmdir(f"{root}/run/dev")
     kernel.bind(f"{root}/etc", f"{root}/run/host/etc")
-    for name in ("etc", "var", "srv"):
-        kernel.bind(f"{state}/{name}", f"{root}/{name}")
+    for name, fd in own.items():
+        kernel.bind(f"/proc/self/fd/{fd}", f"{root}/{name}")
+        os.close(fd)
     safe = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     kernel.mount("proc", f"{root}/proc", "proc", safe)
     kernel.mount("sysfs", f"{root}/sys", "sysfs", safe)

@@ -143,7 +143,8 @@ def prepare_host(host):
 
 
 class Guest:
-    """A VM defined on a host. host: the lab host it is on as far as we know; set it after a move."""
+    """A VM defined on a host. host: the lab host it is on, as far as we know; set it after a move.
+    """
 
     def __init__(self, host, vm):
         self.host, self.vm, self.name = host, vm, vm.name

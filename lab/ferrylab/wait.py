@@ -11,7 +11,7 @@ class LabError(Exception):
 def wait_until(condition, timeout, what, interval=0.05):
     """Call condition() until it is true and return its value.
 
-    timeout: seconds; interval: seconds between calls. Raises LabError naming what after the timeout.
+    timeout: seconds; interval: seconds between calls. After the timeout LabError names what.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -9,13 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
+import unittest.mock
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(SOURCE, "lab"))
 
-from ferrylab import CommandFailed, Lab, LabError, Nic, Vm, wait_until  # noqa: E402
+from ferrylab import (CommandFailed, Guest, Lab, LabError, Nic, Vm, stock_migrate,  # noqa: E402
+                      topology, wait_until)
 from ferrylab.kernel import start_time  # noqa: E402
 
 NAME = f"test-{os.getpid()}"
@@ -42,7 +45,7 @@ def connect(host, address, port=7000, timeout=20):
 
 
 def transfer(lab, size):
-    """Seconds that size bytes take from alpha to zulu over mig0, from the first byte to the last."""
+    """Seconds that size bytes take from alpha to zulu over mig0, first byte to last."""
     address = lab.zulu.address("mig0")
     with listen(lab.zulu, address) as server, connect(lab.alpha, address) as sender:
         sender.setblocking(True)
@@ -79,6 +82,7 @@ class OneLab(unittest.TestCase):
         for network in ("mig0", "mig1", "mgmt"):
             self.lab.link(network).restore()
             self.lab.link(network).unlimited()
+            self.lab.link(network).unwire()
 
     def test_the_machine_is_left_alone(self):
         self.assertEqual(machine(), self.before)
@@ -216,6 +220,25 @@ class OneLab(unittest.TestCase):
         connect(alpha, zulu.address("mig0"), 7003).close()
         connect_again.close()
 
+    def test_a_wire_delays_and_loses_and_can_be_taken_out(self):
+        def fastest_ms():
+            said = self.lab.alpha.out("ping", "-c", "3", "-i", "0.2", "-q", "10.70.0.2")
+            return float(re.search(r"= ([0-9.]+)/", said)[1])
+        link = self.lab.link("mig0")
+        link.wire(delay_ms=50)
+        self.assertGreaterEqual(fastest_ms(), 100)
+        transfer(self.lab, 1 << 20)
+        self.assertEqual(link.wire(loss_percent=100)["ok"], True)
+        with self.assertRaises(TimeoutError):
+            connect(self.lab.alpha, "10.70.0.2", timeout=0.5)
+        self.lab.link("mig0").wire(rate_mbit=100)
+        transfer(self.lab, 1 << 20)
+        link.unwire()
+        transfer(self.lab, 1 << 20)
+        self.assertEqual(link.state()["alpha:mig0"].get("wire"), None)
+        with self.assertRaisesRegex(LabError, "not client:vlan500"):
+            self.lab.link("client:vlan500").wire()
+
     def test_bad_links_and_rates_are_explained(self):
         with self.assertRaisesRegex(LabError, "no link mig9; there are .*mig0"):
             self.lab.link("mig9")
@@ -249,11 +272,34 @@ class OneLab(unittest.TestCase):
         two = self.lab.create_vm("zulu", Vm("two", number=8, nics=(nic,))).start()
         self.addCleanup(two.stop)
         for address in ("10.50.0.7", "10.60.0.7", "10.50.0.8"):
-            wait_until(lambda: self.lab.client.run(["ping", "-c", "1", "-W", "1", address],
-                                                   check=False).returncode == 0,
-                       120, f"{address} to answer")
+            wait_until(lambda: self.answers(address), 120, f"{address} to answer")
         with self.assertRaisesRegex(LabError, "to say “never” on its console; it said"):
             one.wait_serial("never", timeout=0)
+
+
+    def test_stock_tools_can_move_a_guest_between_the_switches(self):
+        zulu = self.lab.zulu
+        guest = self.lab.create_vm("alpha", Vm("stock", number=11)).start()
+        self.addCleanup(lambda: guest.stop())
+        wait_until(lambda: self.answers("10.50.0.11"), 120, "the guest to answer")
+        zulu.libvirtd_listen_tcp()
+        before = self.lab.link("mig1").counters()["alpha"][0]
+        stock_migrate(guest, zulu, {"vSwitch-VLAN500": ("Converged", 500),
+                                    "vSwitch-VLAN600": ("Converged", 600)},
+                      "/srv/ssd", network="mig1")
+        self.assertEqual(guest.host, zulu)
+        self.assertEqual(guest.state(), "running")
+        self.assertEqual(guest.state(self.lab.alpha), "shut off")
+        self.assertGreater(self.lab.link("mig1").counters()["alpha"][0] - before, 10 << 20)
+        for address in ("10.50.0.11", "10.60.0.11"):
+            wait_until(lambda: self.answers(address), 20, f"{address} to answer")
+        info = zulu.out("qemu-img", "info", "-U", "--output=json", "/srv/ssd/stock.qcow2")
+        self.assertEqual(json.loads(info)["format"], "qcow2")
+        Guest(self.lab.alpha, guest.vm).stop()
+
+    def answers(self, address):
+        return self.lab.client.run(["ping", "-c", "1", "-W", "1", address],
+                                   check=False).returncode == 0
 
 
 class Side(unittest.TestCase):
@@ -279,6 +325,23 @@ class Side(unittest.TestCase):
         self.assertFalse(labs[0].is_alive())
         labs[1].zulu.run(["ovs-vsctl", "br-exists", "Converged"])
         self.assertEqual(labs[1].zulu.virsh("list", "--all"), "")
+
+    def test_a_third_hypervisor_joins_every_network(self):
+        plans = (topology.ALPHA, topology.ZULU, topology.another("kilo", 4))
+        lab = self.lab("three", hypervisors=plans, tie_to_parent=True).up()
+        for network in topology.NETWORKS:
+            lab.kilo.run(["ping", "-c", "1", "-W", "5", lab.zulu.address(network)])
+        lab.alpha.run(["ping", "-c", "1", "-W", "5", "kilo"])
+        self.assertEqual(lab.kilo.virsh("list", "--all"), "")
+
+    def test_the_state_folder_may_be_where_hosts_have_folders_of_their_own(self):
+        for parent in ("/var/tmp", "/run"):
+            with tempfile.TemporaryDirectory(dir=parent) as folder, \
+                    unittest.mock.patch.dict(os.environ, FERRY_LAB_DIR=folder):
+                with Lab("moved", tie_to_parent=True) as lab:
+                    lab.alpha.write("/srv/x", "here")
+                    self.assertTrue(lab.zulu.exists(f"{folder}/moved/alpha/srv/x"))
+                self.assertFalse(os.path.exists(lab.folder))
 
     def test_down_leaves_nothing(self):
         before = machine()
@@ -322,7 +385,8 @@ class Side(unittest.TestCase):
 
     def test_leftovers_of_a_run_killed_on_the_way_up_are_cleared(self):
         lab = self.lab("half", tie_to_parent=True)
-        for stage in ("", "zulu/var", "alpha/etc/openvswitch/conf.db", "tor/etc/openvswitch/conf.db"):
+        database = "etc/openvswitch/conf.db"
+        for stage in ("", "zulu/var", f"alpha/{database}", f"tor/{database}"):
             path = os.path.join(lab.folder, stage)
             self.run_and_kill(lab.name, lambda: os.path.exists(path), tie=False)
         lab.up()
