@@ -210,14 +210,25 @@ static const char *choose_format(const survey *s, const vm_disk *disk)
     return NULL;
 }
 
-/* "web.qcow2" that becomes raw is "web.raw"; other names stay. */
-static char *rename_for(const char *base, const char *old_format, const char *new_format)
+/* "web.qcow2" that becomes raw is "web.raw"; where another disk of the VM is called so,
+ * "web-vda.raw". */
+static char *rename_for(const vm *machine, const vm_disk *disk, const char *base,
+                        const char *format)
 {
-    g_autofree char *ending = g_strdup_printf(".%s", old_format);
+    g_autofree char *ending = g_strdup_printf(".%s", disk->format);
+    g_autofree char *stem = NULL, *name = NULL;
 
-    if (!strcmp(old_format, new_format) || !g_str_has_suffix(base, ending))
+    if (!strcmp(disk->format, format) || !g_str_has_suffix(base, ending))
         return g_strdup(base);
-    return g_strdup_printf("%.*s.%s", (int)(strlen(base) - strlen(ending)), base, new_format);
+    stem = g_strndup(base, strlen(base) - strlen(ending));
+    name = g_strdup_printf("%s.%s", stem, format);
+    for (guint i = 0; i < machine->disks->len; i++) {
+        const vm_disk *other = machine->disks->pdata[i];
+        const char *slash = other->source ? strrchr(other->source, '/') : NULL;
+        if (other != disk && slash && !strcmp(slash + 1, name))
+            return g_strdup_printf("%s-%s.%s", stem, disk->target, format);
+    }
+    return g_steal_pointer(&name);
 }
 
 /* Kinds of disks that do not move yet: one sentence each. */
@@ -256,7 +267,7 @@ static gboolean path_is_free(const survey *s, const plan_disk *disk, const GPtrA
 
     for (guint i = 0; i < others->len; i++) {
         const plan_disk *other = others->pdata[i];
-        if (other->new_path && !strcmp(other->new_path, disk->new_path)) {
+        if (other != disk && other->new_path && !strcmp(other->new_path, disk->new_path)) {
             g_autofree char *fix = g_strdup_printf("Give them directories of their own: --storage "
                                                    "%s=/DIRECTORY.",
                                                    disk->target);
@@ -297,7 +308,7 @@ static gboolean plan_copied(yard *y, const vm_disk *disk, GPtrArray *disks, GErr
         return FALSE;
     if (!good || !format)
         return TRUE;
-    name = rename_for(base, disk->format, format);
+    name = rename_for(s->machine, disk, base, format);
     planned->new_path = g_build_filename(place.directory, name, NULL);
     planned->new_format = g_strdup(format);
     planned->pool = g_steal_pointer(&place.pool);

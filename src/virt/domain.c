@@ -146,6 +146,32 @@ static gboolean resolve_volume(virConnectPtr conn, vm_disk *disk, GError **error
     return TRUE;
 }
 
+/* What the chain of images of a disk takes together, bytes: all of it is copied. */
+static guint64 chain_allocation(virDomainPtr domain, const vm_disk *disk)
+{
+    virDomainPtr list[] = {domain, NULL};
+    virDomainStatsRecordPtr *records = NULL;
+    guint64 sum = 0;
+    unsigned count = 0;
+
+    if (virDomainListGetStats(list, VIR_DOMAIN_STATS_BLOCK, &records,
+                              VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING) != 1)
+        return 0;
+    (void)virTypedParamsGetUInt(records[0]->params, records[0]->nparams, "block.count", &count);
+    for (unsigned i = 0; i < count; i++) {
+        g_autofree char *name = g_strdup_printf("block.%u.name", i);
+        g_autofree char *size = g_strdup_printf("block.%u.physical", i);
+        const char *target = NULL;
+        unsigned long long bytes = 0;
+        (void)virTypedParamsGetString(records[0]->params, records[0]->nparams, name, &target);
+        (void)virTypedParamsGetULLong(records[0]->params, records[0]->nparams, size, &bytes);
+        if (!g_strcmp0(target, disk->target))
+            sum += bytes;
+    }
+    virDomainStatsRecordListFree(records);
+    return MIN(sum, disk->capacity);
+}
+
 gboolean virt_domain_measure(virt_domain *self, vm *machine, GError **error)
 {
     virConnectPtr conn = virDomainGetConnect(self->domain);
@@ -160,6 +186,8 @@ gboolean virt_domain_measure(virt_domain *self, vm *machine, GError **error)
                               self->name);
         disk->capacity = info.capacity;
         disk->allocation = info.allocation;
+        if (disk->has_backing)
+            disk->allocation = MAX(disk->allocation, chain_allocation(self->domain, disk));
         if (!strcmp(disk->type, "volume") && disk->source[0] != '/' &&
             !resolve_volume(conn, disk, error))
             return FALSE;

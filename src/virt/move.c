@@ -110,7 +110,8 @@ gboolean move_get_progress(virt_domain *domain, const char *const *disks, move_p
                                number(params, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE);
         (void)virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_MEMORY_ITERATION, &iteration);
         progress->iteration = iteration > 0 ? (guint)iteration : 0;
-        progress->disks_ready = mirrors_ready(domain, disks);
+        /* libvirt sends memory once every mirror is ready; at the very end the mirrors are gone. */
+        progress->disks_ready = progress->memory_total > 0 || mirrors_ready(domain, disks);
     }
     virTypedParamsFree(params, count);
     return TRUE;
