@@ -29,10 +29,14 @@ class Nic:
 
 @dataclasses.dataclass(frozen=True)
 class Disk:
-    """A disk in a file. size_mib: its capacity; the file is made unless it exists."""
+    """A disk in a file. size_mib: its capacity; the file is made unless it exists.
+
+    cache: libvirt's cache mode; "none" needs a state folder on a file system with O_DIRECT.
+    """
     path: str
     format: str = "qcow2"
     size_mib: int = 256
+    cache: str = "none"
 
 
 def images(name, folder=IMAGES, size_mib=256):
@@ -114,7 +118,7 @@ class Vm:
 def _disk_xml(disk, index):
     return f"""
     <disk type='file' device='disk'>
-      <driver name='qemu' type='{disk.format}' cache='none' discard='unmap'/>
+      <driver name='qemu' type='{disk.format}' cache='{disk.cache}' discard='unmap'/>
       <source file={quoteattr(disk.path)}/>
       <target dev='vd{chr(ord("a") + index)}' bus='virtio'/>
     </disk>"""
@@ -180,6 +184,10 @@ class Guest:
             said = self.serial(host)[-2000:]
             raise type(error)(f"{error}; it said: {said or 'nothing'}") from None
         return self
+
+    def wait_up(self, timeout=180):
+        """Wait until the lab guest in it says that it is up."""
+        return self.wait_serial(f"guest: {self.name} is up", timeout)
 
 
 def create(host, vm):
