@@ -24,7 +24,8 @@
 
 #define REKEY_BYTES    (G_GUINT64_CONSTANT(64) << 30) /* AES-GCM is good for 389 GB, RFC 8446 5.5 */
 #define REKEY_PAUSE_US (200 * 1000)                   /* GnuTLS takes 8 in any second */
-#define IDLE_RECORDS   64 /* records without data in a row, before it counts as a flood */
+#define HANDSHAKE_MAX  (128 * 1024)                   /* bytes of TLS before the channel is up */
+#define DATALESS_MAX   (128 * 1024)                   /* bytes of TLS in a row that bring no data */
 #define GOODBYE_US     (2 * G_USEC_PER_SEC)
 #define GOODBYE_BYTES  (1024 * 1024)
 #define GREETING       'F'
@@ -166,6 +167,7 @@ static void linger(channel *self, gint64 deadline)
     while (self->io.received < limit && wait_for(self, POLLIN, deadline)) {
         char byte;
         self->io.in_at = self->io.in_end; /* drops all but this byte */
+        self->io.pull_limit = G_MAXUINT64;
         if (transport_pull(&self->io, &byte, 1) <= 0 && !self->io.dry)
             return;
     }
@@ -193,6 +195,7 @@ static channel *channel_new(pki *identity, int fd, gboolean server, const char *
     self->io.fd = fd;
     self->name = socket_name(fd, server);
     self->rekey_bytes = REKEY_BYTES;
+    self->io.pull_limit = HANDSHAKE_MAX;
     self->session = tls_session_new(identity, server, error);
     if (!self->session)
         return NULL;
@@ -206,6 +209,7 @@ static channel *channel_new(pki *identity, int fd, gboolean server, const char *
         (void)gnutls_record_send(self->session, &greeting, 1); /* into the ring: there is room */
         if (complete(self, exchange_greetings, deadline, error)) {
             self->rekey_at = self->io.made + self->io.received;
+            self->io.pull_limit = self->io.pulled + DATALESS_MAX;
             return g_steal_pointer(&self);
         }
     }
@@ -344,23 +348,19 @@ int channel_flush(channel *self, GError **error)
 ssize_t channel_receive(channel *self, void *buffer, size_t size, GError **error)
 {
     size_t got = 0;
-    int idle = 0;
 
     while (got < size && self->read_end == 0) {
         ssize_t n = gnutls_record_recv(self->session, (uint8_t *)buffer + got, size - got);
         if (n > 0) {
             got += (size_t)n;
-            idle = 0;
+            self->io.pull_limit = self->io.pulled + DATALESS_MAX;
         } else if (n == 0) {
             self->read_end = ENDED;
         } else if (gnutls_error_is_fatal((int)n)) {
             self->read_end = self->io.eof ? GNUTLS_E_PREMATURE_TERMINATION : (int)n;
         } else if (self->io.dry) {
             break;
-        } else if (++idle ==
-                   IDLE_RECORDS) { /* key updates and the like; the next one may be data */
-            self->read_end = GNUTLS_E_TOO_MANY_EMPTY_PACKETS;
-        }
+        } /* else it was a key update or the like, and the next record may be data */
     }
     if (self->read_end < 0 && !self->read_told && may_alert(self->read_end) && room(self))
         (void)gnutls_alert_send_appropriate(self->session, self->read_end);

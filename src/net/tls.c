@@ -148,7 +148,10 @@ void tls_error(gnutls_session_t session, int code, int errnum, const char *name,
         return;
     case GNUTLS_E_PULL_ERROR:
     case GNUTLS_E_PUSH_ERROR:
-        if (errnum == ECONNRESET || errnum == EPIPE) /* CONNECTION_CLOSED is for an orderly end */
+        if (errnum == EMSGSIZE)
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                        "%s: the other side sent more than this protocol allows", name);
+        else if (errnum == ECONNRESET || errnum == EPIPE) /* CONNECTION_CLOSED is for an orderly end */
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
                         "%s: the connection was cut (%s)", name, g_strerror(errnum));
         else

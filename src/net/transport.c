@@ -71,10 +71,15 @@ ssize_t transport_pull(void *data, void *bytes, size_t length)
     transport *self = data;
 
     self->dry = FALSE;
+    if (self->pulled >= self->pull_limit) {
+        errno = self->read_errno = EMSGSIZE;
+        return -1;
+    }
     if (self->in_at == self->in_end && refill(self) < 0)
         return -1;
     length = MIN(length, self->in_end - self->in_at);
     memcpy(bytes, self->in + self->in_at, length);
     self->in_at += length;
+    self->pulled += length;
     return (ssize_t)length;
 }

@@ -14,6 +14,7 @@ typedef struct {
     int fd;
     guint64 made, sent;          /* bytes put into the ring and taken out of it so far */
     guint64 received;            /* bytes read from the socket so far */
+    guint64 pulled, pull_limit;  /* bytes GnuTLS was given so far, and may be given */
     int read_errno, write_errno; /* why that direction is broken, 0: it is not */
     gboolean dry;                /* the last transport_pull found nothing in the socket */
     gboolean eof;                /* it found the socket's end */
@@ -23,7 +24,8 @@ typedef struct {
 } transport;
 
 /* GnuTLS's push and pull functions; `data` is the transport. Like send(2) and recv(2), with errno:
- * pushing takes all or, EAGAIN, nothing. */
+ * pushing takes all or, EAGAIN, nothing; pulling beyond the limit is EMSGSIZE. The limit is there
+ * because GnuTLS collects a handshake message of up to 16 MiB before it looks at its size. */
 ssize_t transport_push(void *data, const void *bytes, size_t length);
 ssize_t transport_pull(void *data, void *bytes, size_t length);
 

@@ -114,8 +114,28 @@ static unsigned chain_status(trust *self, GPtrArray *crts, unsigned flags)
     return rc < 0 ? GNUTLS_CERT_INVALID : status;
 }
 
+/* Neither this certificate nor a CA above it is known. `pinned`: the pin of the host asked for. */
+static gboolean stranger(trust *self, const pin *pinned, const char *shown, const char *expected,
+                         GError **error)
+{
+    if (pinned)
+        return refuse(error, PKI_ERROR_UNTRUSTED,
+                      "%s showed %s, which is not the one it was paired with: if it has a new one, "
+                      "run 'ferry pair %s' again; if not, another machine answers in its place",
+                      expected, shown, expected);
+    if (self->authorities)
+        return refuse(
+            error, PKI_ERROR_UNTRUSTED,
+            "%s belongs to no paired host and is not signed by a CA in %s: run 'ferry pair "
+            "%s'",
+            shown, self->paths->ca, expected ? expected : "NAME");
+    return refuse(error, PKI_ERROR_UNTRUSTED, "%s belongs to no paired host: run 'ferry pair %s'",
+                  shown, expected ? expected : "NAME");
+}
+
 /* Does a CA of ours vouch for this chain, now? */
-static gboolean chain_ok(trust *self, GPtrArray *crts, const char *shown, GError **error)
+static gboolean chain_ok(trust *self, GPtrArray *crts, const pin *pinned, const char *shown,
+                         const char *expected, GError **error)
 {
     g_autoptr(GError) late = NULL;
     unsigned status = chain_status(
@@ -127,10 +147,7 @@ static gboolean chain_ok(trust *self, GPtrArray *crts, const char *shown, GError
                       "new one",
                       shown);
     if (status)
-        return refuse(
-            error, PKI_ERROR_UNTRUSTED,
-            "%s is neither pinned nor signed by a CA in %s: run 'ferry pair' for its host", shown,
-            self->paths->ca);
+        return stranger(self, pinned, shown, expected, error);
     if (!certificate_in_time(crts->pdata[0], time(NULL), shown, &late))
         return refuse(error, PKI_ERROR_EXPIRED,
                       "%s: check both hosts' clocks, or have its CA make a new one", late->message);
@@ -189,7 +206,9 @@ static char *name_by_ca(trust *self, GPtrArray *crts, GPtrArray *pins, const cha
 static char *verify_by_ca(trust *self, GPtrArray *crts, GPtrArray *pins, const char *shown,
                           const char *expected, GError **error)
 {
-    if (!chain_ok(self, crts, shown, error))
+    const pin *pinned = expected ? pins_by_name(pins, expected) : NULL;
+
+    if (!chain_ok(self, crts, pinned, shown, expected, error))
         return NULL;
     if (!certificate_for_tls(crts->pdata[0])) {
         refuse(error, PKI_ERROR_UNTRUSTED,
@@ -243,13 +262,6 @@ char *trust_verify(trust *self, GPtrArray *chain, const char *expected, GError *
     shown = describe(crts->pdata[0], chain->pdata[0]);
     if (self->authorities)
         return verify_by_ca(self, crts, pins, shown, expected, error);
-    if (known)
-        refuse(error, PKI_ERROR_UNTRUSTED,
-               "%s showed %s, which is not the one it was paired with: if it has a new one, run "
-               "'ferry pair %s' again; if not, another machine answers in its place",
-               expected, shown, expected);
-    else
-        refuse(error, PKI_ERROR_UNTRUSTED, "%s belongs to no paired host: run 'ferry pair %s'",
-               shown, expected ? expected : "NAME");
+    stranger(self, known, shown, expected, error);
     return NULL;
 }

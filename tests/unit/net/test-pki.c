@@ -328,8 +328,8 @@ static void test_ca(fixture *f, gconstpointer data)
     trusted(self, f, "zulu", "zulu", "zulu");
     trusted(self, f, "zulu", "ZULU", "zulu");
     refused(self, f, "zulu", "web1.example", PKI_ERROR_NAME, "this is zulu, not web1.example");
-    refused(self, f, "forged", "zulu", PKI_ERROR_UNTRUSTED, "nor signed by a CA in ");
-    refused(self, f, "self", "zulu", PKI_ERROR_UNTRUSTED, "nor signed by a CA in ");
+    refused(self, f, "forged", "zulu", PKI_ERROR_UNTRUSTED, "not signed by a CA in ");
+    refused(self, f, "self", "zulu", PKI_ERROR_UNTRUSTED, "not signed by a CA in ");
     refused(self, f, "yankee", NULL, PKI_ERROR_UNTRUSTED, "no pattern in 'ca-allow'");
     refused(self, f, "yankee", "yankee", PKI_ERROR_UNTRUSTED, "no pattern in 'ca-allow'");
     refused(nobody, f, "zulu", "zulu", PKI_ERROR_UNTRUSTED, "no pattern in 'ca-allow'");
@@ -382,11 +382,11 @@ static void test_ca_chain(fixture *f, gconstpointer data)
     certs_make(f->dir, "zulu", (certs_spec){.name = "zulu", .issuer = "sub"});
     certs_make(f->dir, "forged", (certs_spec){.name = "zulu", .issuer = "host"});
     check_chain(self, f, STRV("zulu", "sub"), "zulu", "zulu", 0, NULL);
-    refused(self, f, "zulu", "zulu", PKI_ERROR_UNTRUSTED, "nor signed");
-    check_chain(self, f, STRV("forged", "host"), "zulu", NULL, PKI_ERROR_UNTRUSTED, "nor signed");
+    refused(self, f, "zulu", "zulu", PKI_ERROR_UNTRUSTED, "not signed");
+    check_chain(self, f, STRV("forged", "host"), "zulu", NULL, PKI_ERROR_UNTRUSTED, "not signed");
     /* Whose key the connection proved is the first; the rest only vouches. */
     check_chain(self, f, STRV("forged", "zulu", "sub"), "zulu", NULL, PKI_ERROR_UNTRUSTED,
-                "nor signed");
+                "not signed");
 }
 
 static void test_ca_purpose_and_strength(fixture *f, gconstpointer data)
