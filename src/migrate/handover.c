@@ -123,7 +123,7 @@ static gboolean hand_over(source *self, GError **error)
 }
 
 gboolean handover_judge(const rpc_packet *packet, rpc_direction direction, void *source_,
-                        GError **error)
+                        GBytes **instead, GError **error)
 {
     source *self = source_;
 

@@ -66,7 +66,7 @@ static gboolean vlans(const char *text)
         if (!g_ascii_string_to_unsigned(*part, 10, 1, 4094, &vlan, NULL))
             return FALSE;
     }
-    return TRUE;
+    return *parts != NULL; /* nothing splits into nothing */
 }
 
 gboolean request_check_switch(const char *from, const char *to, GError **error)

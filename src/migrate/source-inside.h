@@ -33,7 +33,7 @@ struct source {
 /* The relay's judge of the rpc stream: lets libvirt's packets through, and turns a successful Finish3
  * reply into the hand-over. Runs in the rpc stream's thread. */
 gboolean handover_judge(const rpc_packet *packet, rpc_direction direction, void *source_,
-                        GError **error);
+                        GBytes **instead, GError **error);
 /* The give-up is on record: finds out, for as long as it takes, what the target has decided, and acts on it: the
  * guest here is gone on return of VERDICT_STARTED, and may go on after VERDICT_REFUSED. */
 verdict handover_settle(source *self, const char *token);

@@ -74,12 +74,13 @@ static void leave_word(target *self)
 }
 
 /* Everything of libvirt's dialogue goes by the permit; what it tells us moves the phases on. */
-static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *user, GError **error)
+static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *user,
+                      GBytes **instead, GError **error)
 {
     target *self = user;
 
     if (direction == RPC_FROM_PEER) {
-        if (!permit_call(self->allowed, packet, error)) {
+        if (!permit_call(self->allowed, packet, instead, error)) {
             g_prefix_error(error, "%s asked libvirt for what this landing does not allow: ",
                            self->peer);
             return FALSE;

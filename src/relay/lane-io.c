@@ -7,7 +7,7 @@
 
 #define BATCH_ITEMS   32
 #define BATCH_BYTES   (64 * 1024)
-#define RECEIVE_ROUND (1024 * 1024) /* then it is sending's turn */
+#define RECEIVE_ROUND (256 * 1024)  /* then it is sending's turn */
 #define GIVE_UP_MS    1000
 
 struct lane_io {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a landing lets the peer's libvirt client do; see permit.h. */
 #include "relay/permit.h"
+#include "base/bytes.h"
 #include "relay/unpack.h"
 
 #include <string.h>
@@ -35,6 +36,7 @@ struct permit {
     gboolean cancelled; /* the source asked to finish, but not to start */
     gboolean prepared, finished;
     unsigned features;
+    unpack_bytes their_xml; /* in the PREPARE3 call at hand: what ours takes the place of */
 };
 
 static const struct {
@@ -119,7 +121,7 @@ static gboolean check_disk(const permit *self, unpack_bytes value, gboolean *see
                   shown);
 }
 
-static gboolean check_parameter(const permit *self, parameter *known, unpack_bytes field,
+static gboolean check_parameter(permit *self, parameter *known, unpack_bytes field,
                                 unpack_bytes value, gboolean *disks_seen, GError **error)
 {
     g_autofree char *shown = NULL;
@@ -132,6 +134,10 @@ static gboolean check_parameter(const permit *self, parameter *known, unpack_byt
         if (p->seen)
             return forbid(error, "parameter %s comes twice", p->field);
         p->seen = TRUE;
+        if (p->value == self->xml) {
+            self->their_xml = value;
+            return TRUE;
+        }
         if (p->value && unpack_is(value, p->value))
             return TRUE;
         shown = unpack_show(value);
@@ -142,7 +148,7 @@ static gboolean check_parameter(const permit *self, parameter *known, unpack_byt
     return forbid(error, "parameter \"%s\" is not part of a landing", shown);
 }
 
-static gboolean check_parameters(const permit *self, unpack *in, GError **error)
+static gboolean check_parameters(permit *self, unpack *in, GError **error)
 {
     parameter known[] = {{.field = "migrate_uri", .value = self->uri, .needed = TRUE},
                          {.field = "destination_xml", .value = self->xml, .needed = TRUE},
@@ -244,7 +250,32 @@ static gboolean check_arguments(permit *self, const rpc_packet *packet, GError *
     return good && (unpack_end(&in) || forbid(error, "malformed arguments"));
 }
 
-gboolean permit_call(permit *self, const rpc_packet *packet, GError **error)
+static size_t padded(size_t length)
+{
+    return (length + 3) & ~(size_t)3;
+}
+
+/* The arguments with our XML where theirs was. libvirt's client does not send the XML it was given, but what its own
+ * libvirtd made of it, so there is nothing to compare with; and what is not compared must not be used. */
+static GBytes *with_our_xml(const permit *self, const rpc_packet *packet)
+{
+    static const uint8_t zeros[4];
+    const uint8_t *theirs = (const uint8_t *)self->their_xml.bytes;
+    const uint8_t *behind = theirs + padded(self->their_xml.length);
+    GByteArray *body = g_byte_array_new();
+    size_t length = strlen(self->xml);
+    uint8_t prefix[4];
+
+    put_be32(prefix, (uint32_t)length);
+    g_byte_array_append(body, packet->body, (guint)(theirs - 4 - packet->body));
+    g_byte_array_append(body, prefix, sizeof prefix);
+    g_byte_array_append(body, (const uint8_t *)self->xml, (guint)length);
+    g_byte_array_append(body, zeros, (guint)(padded(length) - length));
+    g_byte_array_append(body, behind, (guint)(packet->body + packet->body_length - behind));
+    return g_byte_array_free_to_bytes(body);
+}
+
+gboolean permit_call(permit *self, const rpc_packet *packet, GBytes **instead, GError **error)
 {
     if (packet->program != RPC_PROGRAM_REMOTE || packet->version != REMOTE_VERSION)
         return forbid(error, "the peer's libvirt client calls program 0x%08x version %u, which a "
@@ -262,6 +293,8 @@ gboolean permit_call(permit *self, const rpc_packet *packet, GError **error)
             self->asked = TRUE;
             self->procedure = packet->procedure;
             self->serial = packet->serial;
+            if (packet->procedure == RPC_MIGRATE_PREPARE3_PARAMS)
+                *instead = with_our_xml(self, packet);
             return TRUE;
         }
         g_prefix_error(error, "the peer's libvirt client is refused %s: ", procedures[i].name);

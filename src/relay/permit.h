@@ -5,10 +5,11 @@
  * Order: AUTH_LIST, CONNECT_SUPPORTS_FEATURE, CONNECT_OPEN, CONNECT_SUPPORTS_FEATURE*,
  * MIGRATE_PREPARE3_PARAMS once, MIGRATE_FINISH3_PARAMS once (if it was prepared), CONNECT_CLOSE (at any time
  * after the first answer); each call after the answer to the one before. The arguments are decoded
- * completely (XDR, libvirt: src/remote/remote_protocol.x): migrate_uri, disks_uri, destination_xml
- * and, where libvirt sends it, destination_name must be exactly the landing's, migrate_disks exactly its disks, flags
+ * completely (XDR, libvirt: src/remote/remote_protocol.x): migrate_uri, disks_uri and, where libvirt
+ * sends it, destination_name must be exactly the landing's, migrate_disks exactly its disks, flags
  * within `flags_allowed` and with all of `flags_required`; parameters that are not known are refused,
- * and nothing may follow the arguments. Cookies are opaque to us but bounded; the target's libvirtd
+ * and nothing may follow the arguments. The destination XML is not compared but replaced by the landing's own:
+ * libvirt's client sends what the source's libvirtd made of the one it was given. Cookies are opaque to us but bounded; the target's libvirtd
  * compares their <name> and <uuid> with the XML. What libvirt 9.0 really sends lies in
  * tests/unit/relay/transcripts.
  */
@@ -18,7 +19,7 @@
 typedef struct {
     const char *name;      /* the VM */
     const char *open_name; /* what CONNECT_OPEN may name: "qemu:///system" */
-    const char *xml;       /* the destination XML, to the byte */
+    const char *xml;       /* the destination XML that is used, whatever the peer sends */
     const char *uri;       /* unix:///run/ferry/ID/qemu/memory.sock */
     const char *disks_uri; /* NULL when no disk is copied */
     const char *const *disks; /* target devs in migrate_disks; NULL-terminated; NULL: none */
@@ -30,8 +31,9 @@ permit *permit_new(const permit_terms *terms); /* copies the terms */
 void permit_free(permit *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(permit, permit_free)
 
-/* A call on its way to the local libvirtd. FALSE: forbidden; the error says which procedure or argument. */
-gboolean permit_call(permit *self, const rpc_packet *packet, GError **error);
+/* A call on its way to the local libvirtd. FALSE: forbidden; the error says which procedure or argument.
+ * *instead: see rpc_judge. */
+gboolean permit_call(permit *self, const rpc_packet *packet, GBytes **instead, GError **error);
 /* A reply or event on its way back: only replies to calls that were let through (serial, procedure). */
 gboolean permit_reply(permit *self, const rpc_packet *packet, GError **error);
 /* What has been answered with success so far; finished: the VM is loaded, and the source did not ask to

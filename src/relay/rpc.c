@@ -102,17 +102,33 @@ static gboolean answer_keepalive(pump *io, const rpc_packet *packet, GError **er
     return TRUE;
 }
 
-static gboolean judge(rpc_codec *self, const rpc_packet *packet, rpc_direction direction,
-                      GError **error)
+/* Puts another body behind the packet's header. */
+static void replace_body(assembly *a, GBytes *body)
 {
+    gsize size;
+    const void *data = g_bytes_get_data(body, &size);
+
+    g_assert(size <= RPC_PACKET_MAX - RPC_HEADER_SIZE);
+    a->have = RPC_HEADER_SIZE;
+    append(a, data, size);
+    a->length = (uint32_t)a->have;
+    put_be32(a->bytes, a->length);
+}
+
+static gboolean judge(rpc_codec *self, assembly *a, const rpc_packet *packet,
+                      rpc_direction direction, GError **error)
+{
+    g_autoptr(GBytes) instead = NULL;
     gboolean good;
 
     /* Types from 4 on pass descriptors or mark holes in streams: neither can be in a migration. */
     if (packet->type < RPC_CALL || packet->type > RPC_STREAM)
         return invalid(error, "rpc packet of unknown type");
     pthread_mutex_lock(&self->judging);
-    good = self->judge->judge(packet, direction, self->judge->user, error);
+    good = self->judge->judge(packet, direction, self->judge->user, &instead, error);
     pthread_mutex_unlock(&self->judging);
+    if (good && instead)
+        replace_body(a, instead);
     return good;
 }
 
@@ -131,13 +147,13 @@ static void send_packet(pump *io, const assembly *a)
 /* The judge may take long, and the session may fail meanwhile: the local libvirt sees the packet or the end of the
  * connection only once the judge has spoken. On the source an end seen too early would make libvirt resume a guest
  * that has been given up (I1). */
-static gboolean pass_to_local(rpc_codec *self, pump *io, const assembly *a,
+static gboolean pass_to_local(rpc_codec *self, pump *io, assembly *a,
                               const rpc_packet *packet, GError **error)
 {
     gboolean good;
 
     pump_hold(io);
-    good = judge(self, packet, RPC_FROM_PEER, error);
+    good = judge(self, a, packet, RPC_FROM_PEER, error);
     if (good)
         pump_to_local(io, a->bytes, a->length);
     pump_release(io);
@@ -157,7 +173,7 @@ static gboolean pass(rpc_codec *self, pump *io, assembly *a, rpc_direction direc
     } else if (direction == RPC_FROM_PEER) {
         if (!pass_to_local(self, io, a, &packet, error))
             return FALSE;
-    } else if (!judge(self, &packet, direction, error)) {
+    } else if (!judge(self, a, &packet, direction, error)) {
         return FALSE;
     } else {
         send_packet(io, a);
