@@ -97,7 +97,8 @@ class Host:
     def call(self, function, *args, **kwargs):
         """Run function in the host's door: it sees the host's files and sockets.
 
-        It must not start threads.
+        It must not start threads, and should be quick: there is one door. So connect in here, but
+        talk outside.
         """
         return self._door.submit(function, *args, **kwargs).result()
 

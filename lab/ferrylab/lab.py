@@ -84,11 +84,11 @@ class Lab:
     # Up and down
 
     @contextlib.contextmanager
-    def _locked(self):
-        """Only one up or down of a name at a time."""
+    def _locked(self, wait=True):
+        """Only one up or down of a name at a time; wait=False: BlockingIOError if there is one."""
         os.makedirs(os.path.join(self.base, ".locks"), exist_ok=True)
         with open(os.path.join(self.base, ".locks", self.name), "w", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             yield
 
     def _alive_lock(self):
@@ -115,6 +115,7 @@ class Lab:
                 raise LabError(f"lab {self.name} is up already: use it, or take it down "
                                f"(lab/lab down {self.name})")
             self._clear()
+            self._sweep()
             try:
                 kvm.settle()
                 self._start()
@@ -276,6 +277,16 @@ class Lab:
         shutil.rmtree(self.folder, ignore_errors=True)
         if os.path.exists(self.folder):
             shutil.rmtree(self.folder)
+
+    def _sweep(self):
+        """Remove folders of other labs that have died: a test's lab is never up again by its name."""
+        for name in names():
+            with contextlib.suppress(BlockingIOError, LabError):
+                other = Lab(name)
+                if name != self.name and not other.is_alive():
+                    with other._locked(wait=False):
+                        if not other.is_alive():
+                            shutil.rmtree(other.folder, ignore_errors=True)
 
     def close(self):
         """Leave the lab without taking it down."""

@@ -378,10 +378,13 @@ class Side(unittest.TestCase):
             finally:
                 process.send_signal(signal.SIGKILL)
 
-    def test_a_tied_lab_ends_with_its_owner(self):
+    def test_a_tied_lab_ends_with_its_owner_and_the_next_lab_removes_its_folder(self):
         lab = self.lab("tied")
         self.run_and_kill(lab.name, None, tie=True)
         wait_until(lambda: not lab.is_alive(), 20, "the lab to end with its owner")
+        self.assertTrue(os.path.exists(lab.folder))
+        self.lab("next", tie_to_parent=True).up()
+        self.assertFalse(os.path.exists(lab.folder))
 
     def test_leftovers_of_a_run_killed_on_the_way_up_are_cleared(self):
         lab = self.lab("half", tie_to_parent=True)
