@@ -84,6 +84,8 @@ control_message *control_parse(const char *text, size_t length, session_role sen
 
 void control_message_free(control_message *self)
 {
+    if (!self)
+        return;
     g_free(self->text);
     g_free(self);
 }

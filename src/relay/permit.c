@@ -71,6 +71,8 @@ permit *permit_new(const permit_terms *terms)
 
 void permit_free(permit *self)
 {
+    if (!self)
+        return;
     g_free(self->name);
     g_free(self->open_name);
     g_free(self->xml);

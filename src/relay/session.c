@@ -192,6 +192,8 @@ session *session_new(const session_setup *setup, GError **error)
 
 void session_free(session *self)
 {
+    if (!self)
+        return;
     pthread_mutex_lock(&self->lock);
     session_set_state(self, SESSION_CLOSED);
     pthread_mutex_unlock(&self->lock);

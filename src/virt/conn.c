@@ -27,6 +27,8 @@ static gboolean start_events(GError **error)
     if (g_once_init_enter(&ready)) {
         gboolean ok;
         virSetErrorFunc(NULL, silence);
+        /* Its client warns that the source may be left paused when Ferry has destroyed it on purpose. */
+        g_setenv("LIBVIRT_LOG_OUTPUTS", "4:stderr", FALSE);
         ok = virInitialize() == 0 && virEventRegisterDefaultImpl() == 0;
         if (ok)
             g_thread_unref(g_thread_new("libvirt-events", run_events, NULL));

@@ -38,6 +38,8 @@ virt_domain *virt_domain_find(virt_host *host, const char *name_or_uuid, GError 
 
 void virt_domain_free(virt_domain *self)
 {
+    if (!self)
+        return;
     virDomainFree(self->domain);
     g_free(self->name);
     g_free(self->uuid);

@@ -40,6 +40,8 @@ virt_host *virt_host_open(const char *socket, GError **error)
 
 void virt_host_close(virt_host *self)
 {
+    if (!self)
+        return;
     virConnectClose(self->conn);
     g_free(self->socket);
     g_free(self);

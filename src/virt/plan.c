@@ -62,6 +62,8 @@ plan *plan_new(void)
 
 void plan_free(plan *self)
 {
+    if (!self)
+        return;
     g_ptr_array_unref(self->disks);
     g_ptr_array_unref(self->nics);
     g_free(self->mark);

@@ -96,6 +96,8 @@ static void file_free(gpointer data)
 
 void vm_free(vm *self)
 {
+    if (!self)
+        return;
     g_free(self->name);
     g_free(self->uuid);
     g_free(self->title);
