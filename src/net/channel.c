@@ -77,6 +77,9 @@ static ssize_t read_failed(channel *self, GError **error)
 
 static ssize_t write_failed(channel *self, GError **error)
 {
+    /* GnuTLS gives up both directions when reading has failed. */
+    if (self->write_end == GNUTLS_E_INVALID_SESSION && self->read_end < 0)
+        return read_failed(self, error);
     tls_error(self->session, self->write_end, self->io.write_errno, self->name, error);
     return -1;
 }
