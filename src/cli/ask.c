@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From options to a request; see ask.h. */
+#include "cli/ask.h"
+
+#include <string.h>
+
+#define WAY_BACK_MAX 8760 /* hours: a year */
+
+void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS])
+{
+    const GOptionEntry own[ASK_OPTIONS] = {
+        {"switch", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->switches,
+         "NICs on switch OLD (or with that MAC) go to NEW", "OLD=NEW[:VLAN[,VLAN]]"},
+        {"storage", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->storage,
+         "Disks below directory FROM (or disk vda) go to TO", "FROM=TO|pool:NAME"},
+        {"format", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->formats,
+         "Disk vda (or * for all) becomes qcow2 or raw", "DISK=FORMAT"},
+        {"way-back", 0, 0, G_OPTION_ARG_FILENAME, &self->way_back,
+         "Keep the disks here for so long; 0: delete them", "HOURS"}};
+
+    memcpy(entries, own, sizeof own);
+}
+
+void ask_clear(ask *self)
+{
+    g_clear_pointer(&self->switches, g_strfreev);
+    g_clear_pointer(&self->storage, g_strfreev);
+    g_clear_pointer(&self->formats, g_strfreev);
+    g_clear_pointer(&self->way_back, g_free);
+}
+
+/* A path may hold a '=': then the one in front of "/" or "pool:" divides. */
+static const char *divider(const char *rule)
+{
+    const char *before_path = strstr(rule, "=/"), *before_pool = strstr(rule, "=pool:");
+
+    if (*rule == '/' && (before_path || before_pool))
+        return before_path && (!before_pool || before_path < before_pool) ? before_path : before_pool;
+    return strchr(rule, '=');
+}
+
+static gboolean add_map(JsonObject *request, const char *member, const char *option, GStrv rules,
+                        const char *form, GError **error)
+{
+    g_autoptr(JsonObject) map = json_object_new();
+
+    for (char **rule = rules; rule && *rule; rule++) {
+        const char *equals = divider(*rule);
+        g_autofree char *from = equals ? g_strndup(*rule, (gsize)(equals - *rule)) : NULL;
+
+        if (!equals || equals == *rule || !equals[1]) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "--%s '%s': %s is expected", option, *rule, form);
+            return FALSE;
+        }
+        if (json_object_has_member(map, from)) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "--%s says twice where '%s' goes", option, from);
+            return FALSE;
+        }
+        json_object_set_string_member(map, from, equals + 1);
+    }
+    if (rules)
+        json_object_set_object_member(request, member, g_steal_pointer(&map));
+    return TRUE;
+}
+
+JsonObject *ask_request(const ask *self, const char *vm, const char *target, GError **error)
+{
+    g_autoptr(JsonObject) request = json_object_new();
+    guint64 hours;
+
+    json_object_set_string_member(request, "vm", vm);
+    json_object_set_string_member(request, "target", target);
+    if (!add_map(request, "switches", "switch", self->switches, "OLD=NEW or OLD=NEW:VLAN", error) ||
+        !add_map(request, "storage", "storage", self->storage, "FROM=TO or FROM=pool:NAME", error) ||
+        !add_map(request, "formats", "format", self->formats, "DISK=qcow2 or DISK=raw", error))
+        return NULL;
+    if (self->way_back) {
+        if (!g_ascii_string_to_unsigned(self->way_back, 10, 0, WAY_BACK_MAX, &hours, NULL)) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "--way-back '%s': hours from 0 to %d are expected", self->way_back,
+                        WAY_BACK_MAX);
+            return NULL;
+        }
+        json_object_set_int_member(request, "way_back", (gint64)hours);
+    }
+    return g_steal_pointer(&request);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ferry(1): the table of subcommands, and finding the one that is meant. */
+#include "cli/cli.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+
+static const cli_command commands[] = {
+    {"compare", compare_command, "VM TARGET", "tell whether a VM could move to a host, and what would change"},
+    {"migrate", migrate_command, "VM TARGET", "move a running VM, with its disks, to another host"},
+    {"status", status_command, "[ID]", "show one move, or all that are under way"},
+    {"list", list_command, "", "list moves from and to this host"},
+    {"cancel", cancel_command, "ID", "cancel a move; the VM goes on where it is"},
+    {"pair", pair_command, "HOST | --accept", "make this host and another trust each other"},
+    {"peers", peers_command, "", "list the hosts this one trusts"},
+    {"unpair", unpair_command, "NAME", "forget a host"},
+    {"version", version_command, "", "show the versions of ferry and ferryd"},
+    {"help", help_command, "[COMMAND]", "list the commands, or explain one"},
+    {NULL}};
+
+/* Options every command has may stand before its name: the index of the name. */
+static guint skip_options(GStrv args)
+{
+    guint i = 1;
+
+    while (args[i] && *args[i] == '-')
+        i += (!strcmp(args[i], "--socket") || !strcmp(args[i], "--color")) && args[i + 1] ? 2 : 1;
+    return i;
+}
+
+static const cli_command *find(const char *name)
+{
+    for (const cli_command *c = commands; c->name; c++)
+        if (!strcmp(c->name, name))
+            return c;
+    return NULL;
+}
+
+/* Without a command, what an option asks for. */
+static const char *implied(const char *option)
+{
+    if (!strcmp(option, "--version"))
+        return "version";
+    return !strcmp(option, "--help") || !strcmp(option, "-h") ? "help" : NULL;
+}
+
+static int run(cli *self, GStrv given)
+{
+    guint at = skip_options(given);
+    const char *name = given[at];
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
+    g_auto(GStrv) args = NULL;
+
+    g_ptr_array_add(list, NULL); /* the name's place */
+    for (guint i = 1; given[i]; i++) {
+        const char *meant = given[at] ? NULL : implied(given[i]);
+        if (meant)
+            name = meant;
+        else if (i != at)
+            g_ptr_array_add(list, given[i]);
+    }
+    if (!name)
+        return cli_usage(self, "a command is missing");
+    self->command = find(name);
+    if (!self->command)
+        return cli_usage(self, "'%s' is no command", name);
+    list->pdata[0] = (char *)self->command->name;
+    g_ptr_array_add(list, NULL);
+    args = g_strdupv((GStrv)list->pdata);
+    return self->command->run(self, &args);
+}
+
+int main(int argc, char **argv)
+{
+    cli self = {.commands = commands};
+    int status;
+
+    /* Times are local; texts are English, numbers have points. */
+    setlocale(LC_CTYPE, "");
+    /* A reader that went away is noticed by out_flush, and must not end us in the middle of a question. */
+    signal(SIGPIPE, SIG_IGN);
+    cli_open(&self, NULL);
+    status = run(&self, argv);
+    if (!out_flush(self.out) && status == CLI_OK) {
+        out_line(self.err, OUT_PLAIN, "ferry: not all output could be written");
+        status = CLI_FAILED;
+    }
+    cli_close(&self);
+    return status;
+}

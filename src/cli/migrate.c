@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ferry migrate: starts a move and watches it, or leaves it to ferryd. */
+#include "cli/ask.h"
+#include "cli/migration.h"
+#include "cli/watch.h"
+
+#include <string.h>
+
+static const char about[] =
+    "Options may be given several times, except --way-back. While the move is watched, Ctrl-C asks\n"
+    "what to do with it. The end of this program never ends a move.\n"
+    "\n"
+    "Example:\n"
+    "  ferry migrate web01 zulu --switch vSwitch-VLAN500=Converged:500 \\\n"
+    "                           --storage /var/lib/libvirt/images=/srv/ssd";
+
+static int start_detached(cli *self, JsonObject *request)
+{
+    int status;
+    g_autoptr(JsonObject) answer = cli_call(self, "POST", "/v1/migrations", request, &status);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(migration) m = NULL;
+
+    if (!answer)
+        return status;
+    if (cli_print_json(self, answer))
+        return CLI_OK;
+    m = migration_from_json(answer, &error);
+    if (!m)
+        return cli_fail(self, CLI_FAILED, "internal", NULL, "%s", error->message);
+    out_line(self->out, OUT_PLAIN, "%s", m->id);
+    return CLI_OK;
+}
+
+int migrate_command(cli *self, GStrv *args)
+{
+    g_auto(ask) wanted = {0};
+    gboolean detach = FALSE;
+    GOptionEntry entries[ASK_OPTIONS + 2] = {
+        [ASK_OPTIONS] = {"detach", 0, 0, G_OPTION_ARG_NONE, &detach,
+                         "Print the move's ID and do not watch it", NULL}};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) request = NULL;
+    int status;
+
+    ask_options(&wanted, entries);
+    status = cli_parse(self, args, entries, about, 2, 2);
+    if (status >= 0)
+        return status;
+    request = ask_request(&wanted, (*args)[1], (*args)[2], &error);
+    if (!request)
+        return cli_usage(self, "%s", error->message);
+    return detach ? start_detached(self, request) : watch_run(self, request, NULL);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ferry version: of this program, and of the ferryd it speaks to if there is one. */
+#include "cli/cli.h"
+
+int version_command(cli *self, GStrv *args)
+{
+    int status = cli_parse(self, args, NULL, NULL, 0, 0);
+    g_autoptr(JsonObject) answer = NULL, both = json_object_new();
+    const char *version = NULL, *name = NULL;
+
+    if (status >= 0)
+        return status;
+    answer = client_call(self->api, "GET", "/v1/host", NULL, CLIENT_TIMEOUT, NULL, NULL);
+    if (answer && !json_opt_string(answer, "version", &version, NULL, NULL))
+        version = NULL;
+    if (answer && !json_opt_string(answer, "name", &name, NULL, NULL))
+        name = NULL;
+    json_object_set_string_member(both, "ferry", FERRY_VERSION);
+    if (version)
+        json_object_set_string_member(both, "ferryd", version);
+    else
+        json_object_set_null_member(both, "ferryd");
+    if (cli_print_json(self, both))
+        return CLI_OK;
+    out_line(self->out, OUT_PLAIN, "ferry %s", FERRY_VERSION);
+    if (version)
+        out_line(self->out, OUT_PLAIN, "ferryd %s on %s", version, name ? name : "this host");
+    else
+        out_line(self->out, OUT_PLAIN, "ferryd does not answer here");
+    return CLI_OK;
+}
