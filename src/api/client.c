@@ -31,6 +31,7 @@ struct client {
 /* One call while its loop runs. */
 typedef struct {
     client *self;
+    GMainContext *context; /* its own */
     GMainLoop *loop;
     GCancellable *cancel; /* ours: the deadline and the caller's both trigger it */
     gboolean late, verified;
@@ -176,9 +177,22 @@ static gboolean on_deadline(gpointer user)
     return G_SOURCE_REMOVE;
 }
 
-static void pass_on_cancel(GCancellable *theirs, gpointer ours)
+static gboolean cancel_here(gpointer ours)
 {
     g_cancellable_cancel(ours);
+    return G_SOURCE_REMOVE;
+}
+
+/* In the thread that cancels. GIO's sources must be cancelled in their own: they leak when they are
+ * disposed of meanwhile (GLib 2.74, cancellable_source_dispose). */
+static void pass_on_cancel(GCancellable *theirs, gpointer user)
+{
+    call *c = user;
+    g_autoptr(GSource) source = g_idle_source_new();
+
+    g_source_set_priority(source, G_PRIORITY_HIGH);
+    g_source_set_callback(source, cancel_here, g_object_ref(c->cancel), g_object_unref);
+    g_source_attach(source, c->context);
 }
 
 static void finish(call *c)
@@ -259,16 +273,16 @@ static SoupMessage *new_message(call *c, const char *method, const char *path, J
     return message;
 }
 
-/* Runs the request to its end, in `context`. */
-static void run(call *c, GMainContext *context, guint timeout_s, GCancellable *cancel)
+/* Runs the request to its end. */
+static void run(call *c, guint timeout_s, GCancellable *cancel)
 {
     g_autoptr(GSource) deadline = g_timeout_source_new_seconds(timeout_s);
     gulong handler = 0;
 
     g_source_set_callback(deadline, on_deadline, c, NULL);
-    g_source_attach(deadline, context);
+    g_source_attach(deadline, c->context);
     if (cancel)
-        handler = g_cancellable_connect(cancel, G_CALLBACK(pass_on_cancel), c->cancel, NULL);
+        handler = g_cancellable_connect(cancel, G_CALLBACK(pass_on_cancel), c, NULL);
     soup_session_send_async(c->session, c->message, G_PRIORITY_DEFAULT, c->cancel, on_headers, c);
     g_main_loop_run(c->loop);
     if (handler)
@@ -369,7 +383,7 @@ JsonObject *client_call(client *self, const char *method, const char *path, Json
     g_autoptr(GMainContext) context = g_main_context_new();
     g_autoptr(GCancellable) inner = g_cancellable_new();
     g_autoptr(GByteArray) answer = g_byte_array_new();
-    call c = {.self = self, .cancel = inner, .answer = answer};
+    call c = {.self = self, .context = context, .cancel = inner, .answer = answer};
     JsonObject *result = NULL;
 
     forget_last(self);
@@ -378,7 +392,7 @@ JsonObject *client_call(client *self, const char *method, const char *path, Json
     c.session = new_session(self);
     c.message = new_message(&c, method, path, body);
     if (c.message)
-        run(&c, context, timeout_s, cancel);
+        run(&c, timeout_s, cancel);
     else
         g_set_error(&c.error, CLIENT_ERROR, CLIENT_ERROR_UNREACHABLE, "%s is no valid address",
                     self->name);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Requests: what is taken, what is refused, and that nothing is lost on the way. */
+#include "migrate/request.h"
+
+#include <string.h>
+
+static request *parse(const char *json, GError **error)
+{
+    g_autoptr(GError) syntax = NULL;
+    g_autoptr(JsonObject) object = json_parse(json, -1, &syntax);
+
+    g_assert_no_error(syntax);
+    return request_from_json(object, error);
+}
+
+static void assert_refused(const char *json, const char *about)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(request) r = parse(json, &error);
+
+    g_assert_null(r);
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+    if (!strstr(error->message, about))
+        g_error("%s does not speak of %s", error->message, about);
+}
+
+static void a_full_request_survives_a_round_trip(void)
+{
+    static const char json[] =
+        "{\"id\":\"5d0f1c2e-0000-4000-8000-00000000000a\",\"vm\":\"web 01\",\"target\":\"zulu\","
+        "\"switches\":{\"vSwitch-VLAN500\":\"Converged:500\",\"52:54:00:00:00:05\":\"br0\","
+        "\"trunk\":\"Converged:1,4094\"},"
+        "\"storage\":{\"/var/lib/libvirt/images\":\"/srv/ssd\",\"vdb\":\"pool:fast\"},"
+        "\"formats\":{\"vda\":\"raw\",\"*\":\"qcow2\"},\"way_back\":0}";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(request) r = parse(json, &error);
+    g_autoptr(JsonObject) back = NULL;
+    g_autofree char *text = NULL;
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(r->switch_keys[2], ==, "trunk");
+    g_assert_cmpstr(r->switch_values[2], ==, "Converged:1,4094");
+    g_assert_cmpstr(r->storage_values[1], ==, "pool:fast");
+    back = request_to_json(r);
+    text = json_text(back);
+    g_assert_cmpstr(text, ==, json);
+}
+
+static void only_vm_and_target_are_needed(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(request) r = parse("{\"vm\":\"web01\",\"target\":\"zulu\"}", &error);
+    g_autoptr(request) again = NULL;
+    g_autoptr(JsonObject) back = NULL;
+
+    g_assert_no_error(error);
+    g_assert_null(r->id);
+    g_assert_cmpint(r->way_back, ==, -1);
+    g_assert_null(r->switch_keys[0]);
+    back = request_to_json(r);
+    again = request_from_json(back, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(again->way_back, ==, -1);
+}
+
+static void nonsense_is_refused_by_name(void)
+{
+    assert_refused("{\"target\":\"zulu\"}", "\"vm\"");
+    assert_refused("{\"vm\":\"web01\"}", "\"target\"");
+    assert_refused("{\"vm\":7,\"target\":\"zulu\"}", "\"vm\"");
+    assert_refused("{\"vm\":\"\",\"target\":\"zulu\"}", "\"vm\"");
+    assert_refused("{\"vm\":\"a/b\",\"target\":\"zulu\"}", "\"vm\"");
+    assert_refused("{\"vm\":\"a\\nb\",\"target\":\"zulu\"}", "\"vm\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"../zulu\"}", "\"target\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"storrage\":{}}", "storrage");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"id\":\"5d0f\"}", "\"id\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":8761}", "\"way_back\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":-1}", "\"way_back\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":\"1\"}", "\"way_back\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"switches\":[]}", "\"switches\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"switches\":{\"a\":1}}", "\"switches\"");
+}
+
+static void rules_are_checked(void)
+{
+    static const struct {
+        gboolean (*check)(const char *, const char *, GError **);
+        const char *from, *to;
+        gboolean good;
+    } cases[] = {
+        {request_check_switch, "a", "b", TRUE},
+        {request_check_switch, "a", "b:1", TRUE},
+        {request_check_switch, "a", "b:1,2,4094", TRUE},
+        {request_check_switch, "a", "b:", FALSE},
+        {request_check_switch, "a", "b:0", FALSE},
+        {request_check_switch, "a", "b:4095", FALSE},
+        {request_check_switch, "a", "b:1,", FALSE},
+        {request_check_switch, "a", "b:x", FALSE},
+        {request_check_switch, "a", "b: 1", FALSE},
+        {request_check_switch, "a", "", FALSE},
+        {request_check_switch, "a", ":5", FALSE},
+        {request_check_switch, "", "b", FALSE},
+        {request_check_switch, "a", "../b", FALSE},
+        {request_check_storage, "/a", "/b", TRUE},
+        {request_check_storage, "vda", "/b/c", TRUE},
+        {request_check_storage, "vda", "pool:fast", TRUE},
+        {request_check_storage, "vda", "pool:", FALSE},
+        {request_check_storage, "vda", "pool:a/b", FALSE},
+        {request_check_storage, "a/b", "/b", FALSE},
+        {request_check_storage, "/a", "b", FALSE},
+        {request_check_storage, "/a/../b", "/c", FALSE},
+        {request_check_storage, "/a", "/b/..", FALSE},
+        {request_check_storage, "/a", "/b\n", FALSE},
+        {request_check_format, "vda", "raw", TRUE},
+        {request_check_format, "*", "qcow2", TRUE},
+        {request_check_format, "vda", "vmdk", FALSE},
+        {request_check_format, "/a", "raw", FALSE},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        if (cases[i].check(cases[i].from, cases[i].to, &error) != cases[i].good)
+            g_error("'%s' -> '%s' was %s", cases[i].from, cases[i].to,
+                    cases[i].good ? "refused" : "taken");
+        g_assert_true(cases[i].good == (error == NULL));
+    }
+}
+
+static void too_many_rules_are_refused(void)
+{
+    g_autoptr(GString) json = g_string_new("{\"vm\":\"a\",\"target\":\"zulu\",\"switches\":{");
+
+    for (guint i = 0; i < 257; i++)
+        g_string_append_printf(json, "%s\"s%u\":\"b\"", i ? "," : "", i);
+    g_string_append(json, "}}");
+    assert_refused(json->str, "\"switches\"");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/request/round_trip", a_full_request_survives_a_round_trip);
+    g_test_add_func("/request/minimum", only_vm_and_target_are_needed);
+    g_test_add_func("/request/nonsense", nonsense_is_refused_by_name);
+    g_test_add_func("/request/rules", rules_are_checked);
+    g_test_add_func("/request/too_many", too_many_rules_are_refused);
+    return g_test_run();
+}
