@@ -100,6 +100,21 @@ static int unix_socket(const char *path, int type, struct sockaddr_un *address, 
     return fd;
 }
 
+/* Removes what a dead process left at `path`, if it is a socket. */
+static gboolean remove_stale(const char *path, GError **error)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT || fdio_error(error, errno, "%s: stat", path);
+    if (!S_ISSOCK(st.st_mode)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                    "%s: there is something else than a socket; move it away", path);
+        return FALSE;
+    }
+    return unlink(path) == 0 || errno == ENOENT || fdio_error(error, errno, "%s: unlink", path);
+}
+
 int fdio_unix_listen(const char *path, int type, mode_t mode, GError **error)
 {
     struct sockaddr_un address;
@@ -107,10 +122,8 @@ int fdio_unix_listen(const char *path, int type, mode_t mode, GError **error)
 
     if (fd < 0)
         return -1;
-    if (unlink(path) < 0 && errno != ENOENT) {
-        fdio_error(error, errno, "%s: unlink", path);
+    if (!remove_stale(path, error))
         return -1;
-    }
     /* fchmod on the unbound socket gives the inode its mode before anybody can see it; bind then
      * applies the umask on top, so a chmod follows, which can only widen. */
     if (fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
@@ -163,8 +176,7 @@ gboolean fdio_send_message(int fd, const void *data, size_t length, int pass_fd,
     }
     /* One packet must fit the send buffer; the default holds about 200 KiB. */
     int room = 2 * FDIO_MESSAGE_MAX;
-    if (length > 64 * 1024 &&
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0)
+    if (length > 64 * 1024 && setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     do
         n = sendmsg(fd, &message, MSG_NOSIGNAL);
@@ -172,6 +184,29 @@ gboolean fdio_send_message(int fd, const void *data, size_t length, int pass_fd,
     if (n < 0)
         return fdio_error(error, errno, "send");
     return TRUE;
+}
+
+/* The first descriptor that came, -1: none. Any more (alignment leaves room for them) are closed.
+ */
+static int keep_one(struct msghdr *message, gboolean *superfluous)
+{
+    int kept = -1;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + at, sizeof fd);
+            if (kept >= 0) {
+                close(fd);
+                *superfluous = TRUE;
+            } else {
+                kept = fd;
+            }
+        }
+    }
+    return kept;
 }
 
 GBytes *fdio_recv_message(int fd, int *passed_fd, GError **error)
@@ -187,8 +222,11 @@ GBytes *fdio_recv_message(int fd, int *passed_fd, GError **error)
                              .msg_control = control.room,
                              .msg_controllen = sizeof control.room};
     fdio_auto received = -1;
+    gboolean superfluous = FALSE;
     ssize_t n;
 
+    if (passed_fd)
+        *passed_fd = -1;
     do
         n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
@@ -196,12 +234,15 @@ GBytes *fdio_recv_message(int fd, int *passed_fd, GError **error)
         fdio_error(error, errno, "receive");
         return NULL;
     }
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            memcpy(&received, CMSG_DATA(c), sizeof(int));
+    received = keep_one(&message, &superfluous);
     if (n == 0)
         return NULL;
-    if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+    if (superfluous || message.msg_flags & MSG_CTRUNC) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                    "receive: more descriptors came than one");
+        return NULL;
+    }
+    if (message.msg_flags & MSG_TRUNC) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE, "receive: message cut short");
         return NULL;
     }

@@ -18,14 +18,16 @@ gboolean fdio_write_full(int fd, const void *buffer, size_t length, GError **err
 gboolean fdio_set_nonblocking(int fd, gboolean nonblocking, GError **error);
 
 /* A listening UNIX socket of SOCK_STREAM or SOCK_SEQPACKET at `path`, with exactly `mode` from the
- * moment it exists; a stale socket there is replaced. Caller owns the descriptor. */
+ * moment it exists; a stale socket there is replaced, anything else spared (G_IO_ERROR_EXISTS).
+ * Caller owns the descriptor. */
 int fdio_unix_listen(const char *path, int type, mode_t mode, GError **error);
 /* Connects to it, blocking. */
 int fdio_unix_connect(const char *path, int type, GError **error);
 
 /* One message on a SOCK_SEQPACKET socket, at most FDIO_MESSAGE_MAX bytes, with an optional
  * descriptor (-1: none). fdio_recv_message returns NULL with no error set when the peer closed. The
- * bytes are followed by a NUL that is not counted; *fd is the caller's. */
+ * bytes are followed by a NUL that is not counted; *passed_fd is always set, -1 without a descriptor,
+ * and the caller's. A message with more than one is G_IO_ERROR_INVALID_DATA, and none is kept. */
 #define FDIO_MESSAGE_MAX (512 * 1024)
 gboolean fdio_send_message(int fd, const void *data, size_t length, int pass_fd, GError **error);
 GBytes *fdio_recv_message(int fd, int *passed_fd, GError **error);

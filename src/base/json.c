@@ -6,8 +6,23 @@
 
 #define DEPTH_MAX 32
 
-/* json-glib parses recursively: refuse what is nested too deeply before it sees it. */
-static gboolean depth_ok(const char *text, gsize length)
+/* Is the number at `at` one that json-glib reads rightly? It lets whole numbers beyond 64 bits wrap
+ * around. *end: behind it. */
+static gboolean number_ok(const char *text, gsize length, gsize at, gsize *end)
+{
+    g_autofree char *number = NULL;
+    gboolean whole = TRUE;
+    gsize from = at;
+
+    for (; at < length && strchr("0123456789+-.eE", text[at]) && text[at]; at++)
+        whole = whole && (g_ascii_isdigit(text[at]) || text[at] == '-');
+    *end = at;
+    number = g_strndup(text + from, at - from);
+    return !whole || g_ascii_string_to_signed(number, 10, G_MININT64, G_MAXINT64, NULL, NULL);
+}
+
+/* What json-glib must not see: it parses recursively, and numbers see above. */
+static gboolean digestible(const char *text, gsize length)
 {
     int depth = 0;
     gboolean quoted = FALSE;
@@ -25,6 +40,11 @@ static gboolean depth_ok(const char *text, gsize length)
                 return FALSE;
         } else if (text[i] == '}' || text[i] == ']') {
             depth--;
+        } else if (g_ascii_isdigit(text[i]) || text[i] == '-') {
+            gsize end;
+            if (!number_ok(text, length, i, &end))
+                return FALSE;
+            i = end - 1;
         }
     }
     return TRUE;
@@ -36,9 +56,9 @@ JsonObject *json_parse(const char *text, gssize length, GError **error)
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
     JsonNode *root;
 
-    if (size > JSON_MAX || !depth_ok(text, size)) {
+    if (size > JSON_MAX || !digestible(text, size)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                    "JSON is too large or nested too deeply");
+                    "JSON is too large, nested too deeply, or a number in it is too large");
         return NULL;
     }
     if (!json_parser_load_from_data(parser, text, (gssize)size, error)) {
