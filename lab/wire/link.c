@@ -9,12 +9,12 @@ struct link {
     struct link_settings settings;
     struct link_counters counters;
     guint64 random;
-    /* A ring: [head, mid) is on its way and has a time to arrive, [mid, tail) waits for the sender. */
+    /* A ring: [head, mid) is on its way and has a time to arrive, [mid, tail) waits for the sender. It is
+     * left in its order only, so that a frame waits for one before it that was to be delayed more. */
     struct link_frame **frames;
     guint64 head, mid, tail, room;
     gsize bytes;
     gint64 free_ns; /* when the sender is free again */
-    gint64 last_due_ns;
 };
 
 struct link *link_new(const struct link_settings *settings, guint64 seed) {
@@ -80,7 +80,6 @@ static void send_waiting(struct link *l, gint64 now_ns) {
         gint64 start = l->settings.rate_mbit > 0 ? MAX(l->free_ns, f->in_ns) : now_ns;
         l->free_ns = start + duration_ns(l, f->length);
         f->due_ns = l->free_ns + (gint64)(l->settings.delay_ms * 1e6);
-        f->due_ns = l->last_due_ns = MAX(f->due_ns, l->last_due_ns);
     }
 }
 

@@ -199,7 +199,9 @@ class WitnessTest(unittest.TestCase):
         self.assertEqual((result.returncode, answer["verdict"], answer["heard"]), (0, "good", 9))
         with open(paths[1], "r+b") as file:
             file.seek(2 * 4096 + 4000)  # record 5
-            file.write(b"?")
+            byte = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 1]))
         result = subprocess.run([self.witness, "verify", self.path, "web01", *paths],
                                 capture_output=True, text=True, timeout=TIMEOUT, check=False)
         self.assertEqual((result.returncode, json.loads(result.stdout)["corrupt"]), (1, 1))
