@@ -27,8 +27,8 @@ static gboolean start_events(GError **error)
     if (g_once_init_enter(&ready)) {
         gboolean ok;
         virSetErrorFunc(NULL, silence);
-        /* Its client warns that the source may be left paused when Ferry has destroyed it on purpose. */
-        g_setenv("LIBVIRT_LOG_OUTPUTS", "4:stderr", FALSE);
+        /* Its errors come to us as errors; as log lines they would be noise, and some are expected. */
+        g_setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", FALSE);
         ok = virInitialize() == 0 && virEventRegisterDefaultImpl() == 0;
         if (ok)
             g_thread_unref(g_thread_new("libvirt-events", run_events, NULL));
@@ -52,6 +52,8 @@ gboolean conn_error(GError **error, const char *format, ...)
     va_end(args);
     if (last && last->code == VIR_ERR_NO_DOMAIN)
         code = G_IO_ERROR_NOT_FOUND;
+    else if (last && last->code == VIR_ERR_OPERATION_ABORTED)
+        code = G_IO_ERROR_CANCELLED;
     g_set_error(error, G_IO_ERROR, code, "%s: %s", prefix,
                 last && last->message ? last->message : "libvirt does not say why");
     return FALSE;

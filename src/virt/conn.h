@@ -18,6 +18,7 @@ struct virt_host {
 struct virt_domain {
     virDomainPtr domain;
     char *name, *uuid;
+    gint aborting; /* atomic: move_abort was asked for */
 };
 
 /* Connects to qemu:///system through `socket`, with the event loop running and libvirt's own error

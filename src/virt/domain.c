@@ -148,8 +148,10 @@ static gboolean resolve_volume(virConnectPtr conn, vm_disk *disk, GError **error
     return TRUE;
 }
 
-/* What the chain of images of a disk takes together, bytes: all of it is copied. */
-static guint64 chain_allocation(virDomainPtr domain, const vm_disk *disk)
+/* What the images of a disk take together, bytes: all of the chain is copied.
+ * (virDomainGetBlockInfo shows the highest offset written instead, once a guest has written: the
+ * whole size of many a sparse disk.) 0: not known. */
+static guint64 bytes_taken(virDomainPtr domain, const vm_disk *disk)
 {
     virDomainPtr list[] = {domain, NULL};
     virDomainStatsRecordPtr *records = NULL;
@@ -181,6 +183,7 @@ gboolean virt_domain_measure(virt_domain *self, vm *machine, GError **error)
     for (guint i = 0; i < machine->disks->len; i++) {
         vm_disk *disk = machine->disks->pdata[i];
         virDomainBlockInfo info;
+        guint64 taken;
         if (!disk->source)
             continue;
         if (virDomainGetBlockInfo(self->domain, disk->target, &info, 0) < 0)
@@ -188,8 +191,9 @@ gboolean virt_domain_measure(virt_domain *self, vm *machine, GError **error)
                               self->name);
         disk->capacity = info.capacity;
         disk->allocation = info.allocation;
-        if (disk->has_backing)
-            disk->allocation = MAX(disk->allocation, chain_allocation(self->domain, disk));
+        taken = bytes_taken(self->domain, disk);
+        if (taken)
+            disk->allocation = taken;
         if (!strcmp(disk->type, "volume") && disk->source[0] != '/' &&
             !resolve_volume(conn, disk, error))
             return FALSE;

@@ -40,21 +40,73 @@ static gboolean build(const move_terms *terms, virTypedParameterPtr *params, int
     return add_string(params, count, &max, VIR_MIGRATE_PARAM_DISKS_URI, terms->disks_uri);
 }
 
+/* Asks again while an abort is wanted and the migration goes on. */
+typedef struct {
+    virt_domain *domain;
+    GMutex lock;
+    GCond changed;
+    gboolean over; /* under lock */
+} nagger;
+
+static gpointer nag(gpointer data)
+{
+    nagger *n = data;
+
+    g_mutex_lock(&n->lock);
+    while (!n->over) {
+        gint64 until = g_get_monotonic_time() + G_TIME_SPAN_SECOND;
+        if (g_cond_wait_until(&n->changed, &n->lock, until) ||
+            !g_atomic_int_get(&n->domain->aborting))
+            continue;
+        g_mutex_unlock(&n->lock);
+        (void)virDomainAbortJob(n->domain->domain);
+        g_mutex_lock(&n->lock);
+    }
+    g_mutex_unlock(&n->lock);
+    return NULL;
+}
+
+static virDomainPtr migrate(virt_domain *domain, virConnectPtr target, virTypedParameterPtr params,
+                            int count, guint64 flags)
+{
+    nagger n = {.domain = domain};
+    GThread *thread;
+    virDomainPtr landed;
+
+    g_mutex_init(&n.lock);
+    g_cond_init(&n.changed);
+    thread = g_thread_new("move-abort", nag, &n);
+    landed = virDomainMigrate3(domain->domain, target, params, (unsigned)count, (unsigned)flags);
+    g_mutex_lock(&n.lock);
+    n.over = TRUE;
+    g_cond_signal(&n.changed);
+    g_mutex_unlock(&n.lock);
+    g_thread_join(thread);
+    g_cond_clear(&n.changed);
+    g_mutex_clear(&n.lock);
+    return landed;
+}
+
 gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error)
 {
     g_autoptr (virConnect)
-        target = conn_open(terms->rpc_socket, error);
+        target = NULL;
     g_autoptr (virDomain)
         landed = NULL;
     virTypedParameterPtr params = NULL;
     gboolean with_disks = terms->disks && terms->disks[0];
     int count = 0;
 
+    if (g_atomic_int_get(&domain->aborting)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                    "the migration of VM %s was cancelled before it began", domain->name);
+        return FALSE;
+    }
+    target = conn_open(terms->rpc_socket, error);
     if (!target)
         return FALSE;
     if (build(terms, &params, &count))
-        landed = virDomainMigrate3(domain->domain, target, params, (unsigned)count,
-                                   (unsigned)move_flags(with_disks));
+        landed = migrate(domain, target, params, count, move_flags(with_disks));
     if (!landed)
         conn_error(error, "the migration of VM %s failed", domain->name);
     virTypedParamsFree(params, count);
@@ -63,6 +115,7 @@ gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error)
 
 gboolean move_abort(virt_domain *domain, GError **error)
 {
+    g_atomic_int_set(&domain->aborting, 1);
     return virDomainAbortJob(domain->domain) == 0 || conn_error_is(VIR_ERR_OPERATION_INVALID) ||
            conn_error_is(VIR_ERR_NO_DOMAIN) ||
            conn_error(error, "the migration of VM %s cannot be stopped", domain->name);
@@ -93,7 +146,7 @@ gboolean move_get_progress(virt_domain *domain, const char *const *disks, move_p
                            GError **error)
 {
     virTypedParameterPtr params = NULL;
-    int type = VIR_DOMAIN_JOB_NONE, count = 0, iteration = 0;
+    int type = VIR_DOMAIN_JOB_NONE, count = 0;
 
     memset(progress, 0, sizeof(*progress));
     if (virDomainGetJobStats(domain->domain, &type, &params, &count, 0) < 0)
@@ -108,8 +161,7 @@ gboolean move_get_progress(virt_domain *domain, const char *const *disks, move_p
         progress->memory_remaining = number(params, count, VIR_DOMAIN_JOB_MEMORY_REMAINING);
         progress->dirty_rate = number(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) *
                                number(params, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE);
-        (void)virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_MEMORY_ITERATION, &iteration);
-        progress->iteration = iteration > 0 ? (guint)iteration : 0;
+        progress->iteration = (guint)number(params, count, VIR_DOMAIN_JOB_MEMORY_ITERATION);
         /* libvirt sends memory once every mirror is ready; at the very end the mirrors are gone. */
         progress->disks_ready = progress->memory_total > 0 || mirrors_ready(domain, disks);
     }

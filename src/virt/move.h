@@ -23,7 +23,10 @@ guint64 move_flags_allowed(gboolean with_disks);
  * it has not happened as far as libvirt knows (the caller's journal knows better). Any thread but
  * libvirt's. */
 gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error);
-/* virDomainAbortJob; nothing under way is no error. Safe from any thread while move_run runs. */
+/* virDomainAbortJob, again every second until move_run has returned: libvirt (9.0) may miss the end
+ * of one of several mirrors it is cancelling and then waits for ever, unless it is asked again.
+ * Before move_run it makes that fail. With nothing under way it is no error. Safe from any thread
+ * while move_run runs. */
 gboolean move_abort(virt_domain *domain, GError **error);
 
 typedef struct {
