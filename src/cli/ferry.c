@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 
 #include <locale.h>
-#include <signal.h>
 #include <string.h>
 
 static const cli_command commands[] = {
@@ -78,8 +77,6 @@ int main(int argc, char **argv)
 
     /* Times are local; texts are English, numbers have points. */
     setlocale(LC_CTYPE, "");
-    /* A reader that went away is noticed by out_flush, and must not end us in the middle of a question. */
-    signal(SIGPIPE, SIG_IGN);
     cli_open(&self, NULL);
     status = run(&self, argv);
     if (!out_flush(self.out) && status == CLI_OK) {

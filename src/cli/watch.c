@@ -212,6 +212,8 @@ int watch_run(cli *owner, JsonObject *request, const char *id)
     g_autoptr(GPtrArray) sources = g_ptr_array_new_with_free_func(source_end);
     GSource *tick = g_timeout_source_new_seconds(1);
 
+    /* In "ferry migrate … | tee log", Ctrl-C ends tee as well: that must not end us before we have asked. */
+    signal(SIGPIPE, SIG_IGN);
     self.loop = g_main_loop_new(NULL, FALSE);
     self.shown = view_new(owner);
     listen(sources, SIGINT, on_interrupt, &self);

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Thin: meson builds, tests/run.py tests. 'make help' says what there is.
+
+RELEASE := build/release
+ASAN    := build/asan
+GUEST   := build/guest
+# Where lab, tests and benchmark find the programs.
+export FERRY_BUILD := $(CURDIR)/$(RELEASE)
+
+.PHONY: all help setup asan guest demo check check-unit bench install clean
+
+all: $(RELEASE)/build.ninja
+	ninja -C $(RELEASE)
+
+help:
+	@echo 'make             build in $(RELEASE)'
+	@echo 'make setup       install what building, lab and tests need (root)'
+	@echo 'make demo        all of it, and a running VM moves between two hosts on this machine (root)'
+	@echo 'make check       run all tests, with and without sanitizers (root)'
+	@echo 'make check-unit  run the unit tests only'
+	@echo 'make bench       measure against virsh migrate (root)'
+	@echo 'make install     install, below DESTDIR if that is set'
+	@echo 'make clean       remove what was built'
+	@echo 'ARGS="…"         passed on to demo, tests/run.py and bench'
+
+setup:
+	./setup
+
+$(RELEASE)/build.ninja:
+	meson setup --prefix=/usr --sysconfdir=/etc --localstatedir=/var $(RELEASE)
+
+$(ASAN)/build.ninja:
+	meson setup -Db_sanitize=address,undefined $(ASAN)
+
+asan: $(ASAN)/build.ninja
+	ninja -C $(ASAN)
+
+# The lab guest: this distribution's kernel, busybox and lab/guest.
+guest: all $(GUEST)/initrd.gz
+
+$(GUEST)/modules/order:
+	lab/guest/fetch-kernel $(GUEST)
+
+$(GUEST)/initrd.gz: $(RELEASE)/lab/guest lab/guest/init lab/guest/build-initrd $(GUEST)/modules/order
+	lab/guest/build-initrd $(RELEASE)/lab/guest $(GUEST)
+
+# ninja knows whether it is new; the empty recipe makes make look.
+$(RELEASE)/lab/guest: all ;
+
+demo: setup
+	$(MAKE) guest
+	lab/demo $(ARGS)
+
+check: guest asan
+	tests/run.py $(ARGS)
+
+check-unit: all asan
+	tests/run.py --only 'unit/*' $(ARGS)
+
+bench: guest
+	bench/bench.py $(ARGS)
+
+install: all
+	meson install -C $(RELEASE) --no-rebuild
+
+# Labs may be up in build/labs: they are not ours to remove.
+clean:
+	rm -rf $(RELEASE) $(ASAN) $(GUEST)
