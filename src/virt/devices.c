@@ -10,8 +10,7 @@
 static gboolean check_identity(const survey *s, GError **error)
 {
     const vm *m = s->machine;
-    g_autoptr (virDomain)
-        same_uuid = virDomainLookupByUUIDString(s->host->conn, m->uuid);
+    g_autoptr(virDomain) same_uuid = virDomainLookupByUUIDString(s->host->conn, m->uuid);
     g_autofree char *fix = NULL;
 
     if (same_uuid) {
@@ -26,8 +25,7 @@ static gboolean check_identity(const survey *s, GError **error)
     }
     if (!conn_error_is(VIR_ERR_NO_DOMAIN))
         return conn_error(error, "whether %s has the VM is not known", s->here);
-    g_autoptr (virDomain)
-        same_name = virDomainLookupByName(s->host->conn, m->name);
+    g_autoptr(virDomain) same_name = virDomainLookupByName(s->host->conn, m->name);
     if (same_name) {
         fix = g_strdup_printf(
             "Rename one of them while it is shut off: virsh domrename %s NEWNAME.", m->name);
@@ -75,8 +73,7 @@ static void check_written(const survey *s, const vm_file *file, const char *cons
 static char *shown(const char *text)
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
-    g_autoptr (GString)
-        clean = g_string_new(NULL);
+    g_autoptr(GString) clean = g_string_new(NULL);
 
     for (const char *p = valid; *p && clean->len < 200; p = g_utf8_next_char(p))
         g_string_append_unichar(clean,

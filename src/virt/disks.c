@@ -43,18 +43,20 @@ static const char *find_value(const plan_rules *rules, const char *target, const
     return best;
 }
 
-/* The directory a map's value and the rest of the old path give: "/srv/ssd" + "/web/a.qcow2" ->
- * /srv/ssd/web */
+/* The directory a map's value and the rest of the old path give: "/srv/ssd/" + "/web/a.qcow2" ->
+ * /srv/ssd/web. One spelling for one directory. */
 static char *join(const char *directory, const char *rest)
 {
-    const char *slash = strrchr(rest, '/');
-    g_autofree char *below = g_strndup(rest, (gsize)(slash - rest));
+    g_auto(GStrv) parts = NULL;
+    g_autofree char *below = g_strndup(rest, (gsize)(strrchr(rest, '/') - rest));
     g_autofree char *joined = g_strconcat(directory, below, NULL);
-    size_t length = strlen(joined);
+    g_autoptr(GString) path = g_string_new(NULL);
 
-    while (length > 1 && joined[length - 1] == '/')
-        joined[--length] = 0;
-    return g_steal_pointer(&joined);
+    parts = g_strsplit(joined, "/", -1);
+    for (guint i = 0; parts[i]; i++)
+        if (*parts[i])
+            g_string_append_printf(path, "/%s", parts[i]);
+    return path->len ? g_string_free(g_steal_pointer(&path), FALSE) : g_strdup("/");
 }
 
 static gboolean use_pool(const yard *y, const vm_disk *disk, const char *name, storage_place *place,
@@ -118,10 +120,6 @@ static gboolean locate(const yard *y, const vm_disk *disk, storage_place *place,
         return TRUE;
     }
     place->directory = join(value ? value : "", value ? rest : disk->source);
-    if (!*place->directory) {
-        g_free(place->directory);
-        place->directory = g_strdup("/");
-    }
     *good = TRUE;
     return TRUE;
 }

@@ -134,10 +134,8 @@ char *virt_domain_stored_xml(virt_domain *self, GError **error)
 static gboolean resolve_volume(virConnectPtr conn, vm_disk *disk, GError **error)
 {
     g_auto(GStrv) names = g_strsplit(disk->source, "/", 2);
-    g_autoptr (virStoragePool)
-        pool = virStoragePoolLookupByName(conn, names[0]);
-    g_autoptr (virStorageVol)
-        volume = pool ? virStorageVolLookupByName(pool, names[1]) : NULL;
+    g_autoptr(virStoragePool) pool = virStoragePoolLookupByName(conn, names[0]);
+    g_autoptr(virStorageVol) volume = pool ? virStorageVolLookupByName(pool, names[1]) : NULL;
     char *path = volume ? virStorageVolGetPath(volume) : NULL;
 
     if (!path)
@@ -215,8 +213,7 @@ gboolean virt_domain_cpu_time(virt_domain *self, guint64 *nanoseconds, GError **
 static gboolean has_block_job(virt_domain *self, gboolean *job, GError **error)
 {
     g_autofree char *text = get_xml(self, 0, error);
-    g_autoptr (vm)
-        machine = text ? vm_parse(text, error) : NULL;
+    g_autoptr(vm) machine = text ? vm_parse(text, error) : NULL;
 
     if (!machine)
         return FALSE;
@@ -255,8 +252,7 @@ gboolean virt_domain_destroy(virt_domain *self, GError **error)
 
 gboolean virt_host_define(virt_host *host, const char *xml, gboolean autostart, GError **error)
 {
-    g_autoptr (virDomain)
-        domain = virDomainDefineXMLFlags(host->conn, xml, 0);
+    g_autoptr(virDomain) domain = virDomainDefineXMLFlags(host->conn, xml, 0);
 
     if (!domain)
         return conn_error(error, "the VM cannot be defined");

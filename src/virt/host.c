@@ -54,8 +54,7 @@ const char *virt_host_socket(const virt_host *self)
 
 char *virt_host_uuid(virt_host *self, GError **error)
 {
-    g_autoptr (xmlDoc)
-        caps = conn_capabilities(self->conn, error);
+    g_autoptr(xmlDoc) caps = conn_capabilities(self->conn, error);
     g_autofree char *uuid = NULL;
 
     if (!caps)
@@ -71,8 +70,7 @@ char *virt_host_uuid(virt_host *self, GError **error)
 
 gboolean virt_host_qemu_owner(virt_host *self, uid_t *uid, gid_t *gid, GError **error)
 {
-    g_autoptr (xmlDoc)
-        caps = conn_capabilities(self->conn, error);
+    g_autoptr(xmlDoc) caps = conn_capabilities(self->conn, error);
     const xmlNode *host;
 
     *uid = 0;

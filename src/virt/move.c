@@ -89,10 +89,8 @@ static virDomainPtr migrate(virt_domain *domain, virConnectPtr target, virTypedP
 
 gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error)
 {
-    g_autoptr (virConnect)
-        target = NULL;
-    g_autoptr (virDomain)
-        landed = NULL;
+    g_autoptr(virConnect) target = NULL;
+    g_autoptr(virDomain) landed = NULL;
     virTypedParameterPtr params = NULL;
     gboolean with_disks = terms->disks && terms->disks[0];
     int count = 0;

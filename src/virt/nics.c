@@ -80,8 +80,7 @@ static gboolean parse_value(const char *value, wish *w, plan_nic *nic)
 
 static char *vlan_list(const GArray *vlans)
 {
-    g_autoptr (GString)
-        text = g_string_new(NULL);
+    g_autoptr(GString) text = g_string_new(NULL);
 
     for (guint i = 0; i < vlans->len; i++)
         g_string_append_printf(text, "%s%u", i ? "," : "", g_array_index(vlans, guint16, i));

@@ -124,8 +124,7 @@ static gboolean write_xml(plan *self, const char *live_xml, const char *persiste
 static gboolean plan_nics(const survey *s, const vm *stored, plan *self, GPtrArray *own,
                           GPtrArray *all, GError **error)
 {
-    g_autoptr (switches)
-        here = switches_list(s->host->conn, error);
+    g_autoptr(switches) here = switches_list(s->host->conn, error);
 
     if (!here)
         return FALSE;
@@ -144,20 +143,13 @@ plan *plan_make(virt_host *host, const vm *machine, const char *live_xml,
                 GError **error)
 {
     survey s = {host, machine, rules, found, g_get_host_name()};
-    g_autoptr (plan)
-        self = plan_new();
-    g_autoptr (vm)
-        stored = persistent_xml ? vm_parse(persistent_xml, error) : NULL;
-    g_autoptr (GPtrArray)
-        media = g_ptr_array_new_with_free_func(plan_disk_free);
-    g_autoptr (GPtrArray)
-        ejected = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr (GPtrArray)
-        stored_nics = g_ptr_array_new_with_free_func(plan_nic_free);
-    g_autoptr (GPtrArray)
-        all_nics = g_ptr_array_new();
-    g_autoptr (GPtrArray)
-        disks = NULL;
+    g_autoptr(plan) self = plan_new();
+    g_autoptr(vm) stored = persistent_xml ? vm_parse(persistent_xml, error) : NULL;
+    g_autoptr(GPtrArray) media = g_ptr_array_new_with_free_func(plan_disk_free);
+    g_autoptr(GPtrArray) ejected = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) stored_nics = g_ptr_array_new_with_free_func(plan_nic_free);
+    g_autoptr(GPtrArray) all_nics = g_ptr_array_new();
+    g_autoptr(GPtrArray) disks = NULL;
     g_autofree char *emulator = NULL;
     g_auto(GStrv) security = NULL;
     rewrite_rules rewriting = {0};

@@ -207,12 +207,9 @@ static gboolean read_xml(JsonObject *object, const char *member, char **xml, vm 
 
 plan *plan_from_json(JsonObject *object, GError **error)
 {
-    g_autoptr (plan)
-        self = plan_new();
-    g_autoptr (vm)
-        live = NULL;
-    g_autoptr (vm)
-        stored = NULL;
+    g_autoptr(plan) self = plan_new();
+    g_autoptr(vm) live = NULL;
+    g_autoptr(vm) stored = NULL;
 
     if (!read_all(self, object, "disks", VM_DISKS_MAX, read_disk, error) ||
         !read_all(self, object, "nics", VM_NICS_MAX, read_nic, error) ||

@@ -23,8 +23,7 @@
 /* qemu-img with arguments; *out gets its standard output, or NULL when that is not wanted. */
 static gboolean qemu_img(const char *const *argv, char **out, GError **error)
 {
-    g_autoptr (GSubprocess)
-        process = g_subprocess_newv(
+    g_autoptr(GSubprocess) process = g_subprocess_newv(
             argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE, error);
     g_autofree char *text = NULL, *said = NULL;
 
@@ -187,8 +186,7 @@ static gboolean put_away(const plan_disk *disk, GPtrArray *kept, GError **error)
 
 GStrv plan_abandon(const plan *self, virt_host *host, GError **error)
 {
-    g_autoptr (GPtrArray)
-        kept = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) kept = g_ptr_array_new_with_free_func(g_free);
 
     for (guint i = 0; i < self->disks->len; i++) {
         const plan_disk *disk = self->disks->pdata[i];

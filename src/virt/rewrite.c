@@ -78,8 +78,7 @@ static gboolean same_vlans(const GArray *a, const GArray *b)
 static void rewrite_vlans(xmlNode *node, const plan_nic *nic)
 {
     xmlNode *vlan = xml_child(node, "vlan");
-    g_autoptr (GArray)
-        now = vm_parse_vlans(vlan);
+    g_autoptr(GArray) now = vm_parse_vlans(vlan);
 
     if (same_vlans(now, nic->vlans) || (now && !now->len && nic->portgroup_tags))
         return;
@@ -160,8 +159,7 @@ static char *finish(xmlDoc *doc, GError **error)
 
 char *rewrite_domain(const char *xml, const rewrite_rules *rules, GError **error)
 {
-    g_autoptr (xmlDoc)
-        doc = xml_parse(xml, VM_XML_MAX, "domain", error);
+    g_autoptr(xmlDoc) doc = xml_parse(xml, VM_XML_MAX, "domain", error);
     g_autofree gboolean *used = g_new0(gboolean, rules->nics ? rules->nics->len + 1 : 1);
     xmlNode *domain, *devices, *emulator;
 
@@ -189,10 +187,8 @@ char *rewrite_domain(const char *xml, const rewrite_rules *rules, GError **error
 
 char *rewrite_with_vlans(const char *migratable, const char *plain, GError **error)
 {
-    g_autoptr (xmlDoc)
-        doc = xml_parse(migratable, VM_XML_MAX, "domain", error);
-    g_autoptr (xmlDoc)
-        full = doc ? xml_parse(plain, VM_XML_MAX, "domain", error) : NULL;
+    g_autoptr(xmlDoc) doc = xml_parse(migratable, VM_XML_MAX, "domain", error);
+    g_autoptr(xmlDoc) full = doc ? xml_parse(plain, VM_XML_MAX, "domain", error) : NULL;
     const xmlNode *from;
 
     if (!full)

@@ -81,7 +81,15 @@ void space_add(space *self, const char *directory, const vm_disk *disk, const ch
 
 char *space_text(guint64 bytes)
 {
-    return g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
+    static const char units[] = "KMGTPE";
+    double value = (double)bytes / 1024;
+    guint i = 0;
+
+    if (bytes < 1024)
+        return g_strdup_printf("%u bytes", (guint)bytes);
+    for (; value >= 1024 && units[i + 1]; i++)
+        value /= 1024;
+    return g_strdup_printf("%.1f %ciB", value, units[i]);
 }
 
 void space_check(const space *self, findings *found, const char *here)

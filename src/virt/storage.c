@@ -16,8 +16,7 @@ static char *pool_directory(virStoragePoolPtr pool)
 {
     static const char *const kinds[] = {"dir", "fs", "netfs", NULL};
     char *text = virStoragePoolGetXMLDesc(pool, 0);
-    g_autoptr (xmlDoc)
-        doc = text ? xml_parse(text, XML_OWN_MAX, "pool", NULL) : NULL;
+    g_autoptr(xmlDoc) doc = text ? xml_parse(text, XML_OWN_MAX, "pool", NULL) : NULL;
     g_autofree char *kind = NULL, *path = NULL;
 
     free(text);
@@ -33,8 +32,7 @@ static char *pool_directory(virStoragePoolPtr pool)
 storage_answer storage_find_pool(virConnectPtr conn, const char *name, storage_place *place,
                                  GError **error)
 {
-    g_autoptr (virStoragePool)
-        pool = virStoragePoolLookupByName(conn, name);
+    g_autoptr(virStoragePool) pool = virStoragePoolLookupByName(conn, name);
     int active;
 
     if (!pool) {
@@ -59,8 +57,7 @@ storage_answer storage_find_pool(virConnectPtr conn, const char *name, storage_p
 
 GStrv storage_pool_directories(virConnectPtr conn, GError **error)
 {
-    g_autoptr (GPtrArray)
-        list = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
     virStoragePoolPtr *pools = NULL;
     int count = virConnectListAllStoragePools(conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
 
@@ -81,8 +78,7 @@ GStrv storage_pool_directories(virConnectPtr conn, GError **error)
 
 void storage_refresh(virConnectPtr conn, const char *pool)
 {
-    g_autoptr (virStoragePool)
-        found = virStoragePoolLookupByName(conn, pool);
+    g_autoptr(virStoragePool) found = virStoragePoolLookupByName(conn, pool);
 
     if (found)
         (void)virStoragePoolRefresh(found, 0);

@@ -41,8 +41,7 @@ static gboolean explain(const survey *s, const char *emulator, GError **error)
 
     if (!virt_host_versions(s->host, &libvirt, &qemu, error))
         return FALSE;
-    g_autoptr (xmlDoc)
-        without_machine = ask(conn, emulator, m->arch, NULL, m->virt_type);
+    g_autoptr(xmlDoc) without_machine = ask(conn, emulator, m->arch, NULL, m->virt_type);
     if (without_machine) {
         fix = g_strdup_printf(
             "Update QEMU on %s, or choose a host whose QEMU is as new as the source's.", s->here);
@@ -51,8 +50,7 @@ static gboolean explain(const survey *s, const char *emulator, GError **error)
                      m->machine);
         return TRUE;
     }
-    g_autoptr (xmlDoc)
-        any_type = ask(conn, emulator, m->arch, NULL, NULL);
+    g_autoptr(xmlDoc) any_type = ask(conn, emulator, m->arch, NULL, NULL);
     if (any_type) {
         fix = g_strdup_printf(
             "Switch virtualization on in the firmware of %s and load its KVM module.", s->here);
@@ -70,8 +68,7 @@ static gboolean explain(const survey *s, const char *emulator, GError **error)
 static void check_cpu(const survey *s, const char *emulator)
 {
     const vm *m = s->machine;
-    g_autoptr (xmlDoc)
-        cpu = m->cpu_xml ? xml_parse(m->cpu_xml, VM_XML_MAX, "cpu", NULL) : NULL;
+    g_autoptr(xmlDoc) cpu = m->cpu_xml ? xml_parse(m->cpu_xml, VM_XML_MAX, "cpu", NULL) : NULL;
     const xmlNode *root = cpu ? xmlDocGetRootElement(cpu) : NULL;
     gboolean checked = root && !xml_attr_is(root, "check", "none");
     const char *features;
@@ -125,8 +122,7 @@ static gboolean read_meminfo(const char *field, guint64 *bytes)
 /* Free huge pages of all sizes, bytes. */
 static guint64 free_huge_pages(void)
 {
-    g_autoptr (GDir)
-        sizes = g_dir_open("/sys/kernel/mm/hugepages", 0, NULL);
+    g_autoptr(GDir) sizes = g_dir_open("/sys/kernel/mm/hugepages", 0, NULL);
     guint64 sum = 0;
     const char *name;
 
@@ -174,10 +170,8 @@ static void check_memory(const survey *s)
  */
 static gboolean foreign_security(const survey *s, GStrv *models, GError **error)
 {
-    g_autoptr (xmlDoc)
-        caps = conn_capabilities(s->host->conn, error);
-    g_autoptr (GPtrArray)
-        foreign = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(xmlDoc) caps = conn_capabilities(s->host->conn, error);
+    g_autoptr(GPtrArray) foreign = g_ptr_array_new_with_free_func(g_free);
 
     if (!caps)
         return FALSE;
@@ -224,8 +218,7 @@ gboolean suit_check(const survey *s, char **emulator, GStrv *security, GError **
 {
     const vm *m = s->machine;
     const char *wanted = m->emulator && emulator_is_here(m->emulator) ? m->emulator : NULL;
-    g_autoptr (xmlDoc)
-        caps = NULL;
+    g_autoptr(xmlDoc) caps = NULL;
     g_autofree char *path = NULL;
 
     *emulator = NULL;

@@ -31,10 +31,8 @@ static virt_switch *add(switches *self, const char *name)
 static void list_openvswitch(switches *self)
 {
     g_autofree char *program = g_find_program_in_path("ovs-vsctl");
-    g_autoptr (GSubprocess)
-        process = NULL;
-    g_autoptr (GError)
-        error = NULL;
+    g_autoptr(GSubprocess) process = NULL;
+    g_autoptr(GError) error = NULL;
     g_autofree char *out = NULL, *err = NULL;
     g_auto(GStrv) names = NULL;
 
@@ -58,8 +56,7 @@ static void list_openvswitch(switches *self)
 
 static void list_linux(switches *self)
 {
-    g_autoptr (GDir)
-        links = g_dir_open("/sys/class/net", 0, NULL);
+    g_autoptr(GDir) links = g_dir_open("/sys/class/net", 0, NULL);
     const char *name;
 
     while (links && (name = g_dir_read_name(links))) {
@@ -77,8 +74,7 @@ static gboolean has_openvswitch(const xmlNode *parent)
 static gboolean add_network(switches *self, virNetworkPtr network, GError **error)
 {
     char *text = virNetworkGetXMLDesc(network, 0);
-    g_autoptr (xmlDoc)
-        doc = text ? xml_parse(text, XML_OWN_MAX, "network", error) : NULL;
+    g_autoptr(xmlDoc) doc = text ? xml_parse(text, XML_OWN_MAX, "network", error) : NULL;
     const xmlNode *root;
     virt_switch *item;
 
@@ -125,8 +121,7 @@ static gboolean list_networks(switches *self, virConnectPtr conn, GError **error
 
 switches *switches_list(virConnectPtr conn, GError **error)
 {
-    g_autoptr (switches)
-        self = g_new0(switches, 1);
+    g_autoptr(switches) self = g_new0(switches, 1);
 
     self->all = g_ptr_array_new_with_free_func(switch_free);
     list_openvswitch(self);
@@ -169,8 +164,7 @@ const virt_switch *switches_find(const switches *self, const char *name, switch_
 
 char *switches_describe(const switches *self)
 {
-    g_autoptr (GString)
-        text = g_string_new(NULL);
+    g_autoptr(GString) text = g_string_new(NULL);
 
     for (guint i = 0; i < self->all->len; i++) {
         const virt_switch *item = self->all->pdata[i];

@@ -192,8 +192,7 @@ static gboolean add_disk(vm *self, const xmlNode *node, GError **error)
 
 GArray *vm_parse_vlans(const xmlNode *vlan)
 {
-    g_autoptr (GArray)
-        tags = g_array_new(FALSE, FALSE, sizeof(guint16));
+    g_autoptr(GArray) tags = g_array_new(FALSE, FALSE, sizeof(guint16));
 
     for (const xmlNode *tag = xml_child(vlan, "tag"); tag; tag = xml_next(tag)) {
         g_autofree char *text = xml_attr(tag, "id");
@@ -348,10 +347,8 @@ static gboolean read_machine(vm *self, xmlDoc *doc, const xmlNode *domain, GErro
 
 vm *vm_parse(const char *xml, GError **error)
 {
-    g_autoptr (xmlDoc)
-        doc = xml_parse(xml, VM_XML_MAX, "domain", error);
-    g_autoptr (vm)
-        self = NULL;
+    g_autoptr(xmlDoc) doc = xml_parse(xml, VM_XML_MAX, "domain", error);
+    g_autoptr(vm) self = NULL;
     const xmlNode *domain;
 
     if (!doc)

@@ -41,8 +41,7 @@ static gboolean add_file(vm *self, const char *what, char *path, gboolean writte
 /* "hostdev pci 0000:01:00.0", "hostdev usb 0x1234:0x5678", "hostdev mdev UUID" */
 static char *describe_hostdev(const xmlNode *node)
 {
-    g_autoptr (GString)
-        text = g_string_new((const char *)node->name);
+    g_autoptr(GString) text = g_string_new((const char *)node->name);
     g_autofree char *type = xml_attr(node, "type");
     const xmlNode *source = xml_child(node, "source"), *address = xml_child(source, "address");
     static const char *const parts[] = {"domain", "bus", "slot", "function", "device", "uuid"};
@@ -149,10 +148,8 @@ static gboolean read_boot_files(vm *self, const xmlNode *domain, GError **error)
 
 gboolean vm_read_ties(vm *self, const xmlNode *domain, GError **error)
 {
-    g_autoptr (GPtrArray)
-        ties = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr (GPtrArray)
-        models = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) ties = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) models = g_ptr_array_new_with_free_func(g_free);
     const xmlNode *devices = xml_child(domain, "devices");
 
     if (!read_boot_files(self, domain, error))

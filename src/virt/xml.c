@@ -8,8 +8,7 @@
 xmlDoc *xml_parse(const char *text, size_t max, const char *root, GError **error)
 {
     size_t length = strnlen(text, max + 1);
-    g_autoptr (xmlDoc)
-        doc = NULL;
+    g_autoptr(xmlDoc) doc = NULL;
     xmlNode *top;
 
     if (length > max) {

@@ -103,7 +103,8 @@ static void add_pair(map *m, const char *pair)
     g_strv_builder_add(m->values, parts[1] ? parts[1] : "");
 }
 
-/* plan PREFIX OUT [switch|storage|format|root|reserve VALUE]…: findings to stdout, the plan to OUT */
+/* plan PREFIX OUT [switch|storage|format|root|reserve VALUE]…: findings to stdout, the plan to OUT
+ */
 static int make_plan(virt_host *host, char **args)
 {
     g_autofree char *live_path = g_strconcat(args[0], ".live", NULL);
@@ -298,9 +299,9 @@ static const struct {
     const char *name;
     int (*run)(virt_host *, char **);
     int least; /* arguments */
-} commands[] = {{"host", show_host, 0}, {"describe", describe, 2}, {"plan", make_plan, 2},
-                {"prepare", prepare, 1}, {"abandon", abandon, 1}, {"define", define, 1},
-                {"undefine", undefine, 1}, {"destroy", destroy, 1}, {"resume", resume, 1},
+} commands[] = {{"host", show_host, 0},    {"describe", describe, 2}, {"plan", make_plan, 2},
+                {"prepare", prepare, 1},   {"abandon", abandon, 1},   {"define", define, 1},
+                {"undefine", undefine, 1}, {"destroy", destroy, 1},   {"resume", resume, 1},
                 {"move", move, 5}};
 
 int main(int argc, char **argv)
@@ -313,6 +314,7 @@ int main(int argc, char **argv)
         host = virt_host_open(g_getenv("VIRT_SOCKET"), &failure);
         return host ? commands[i].run(host, argv + 2) : fail();
     }
-    fprintf(stderr, "virt-tool host|describe|plan|prepare|abandon|define|undefine|destroy|resume|move …\n");
+    fprintf(stderr,
+            "virt-tool host|describe|plan|prepare|abandon|define|undefine|destroy|resume|move …\n");
     return 64;
 }
