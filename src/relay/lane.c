@@ -17,7 +17,7 @@
 
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS   1000
-#define UNSENT_MAX     (128 * 1024)
+#define UNSENT_MAX     (64 * 1024)
 #define STALL_MS       5000 /* a channel whose peer acknowledges nothing for so long is dead */
 
 /* With the session's lock held: the one place where a lane's state changes. */

@@ -127,8 +127,8 @@ static void read_all(pump *self)
         ssize_t n;
 
         if (!big)
-            big = pump_frame(self, 262144);
-        n = recv(self->fd, big->payload, 262144, 0);
+            big = pump_frame(self, WIRE_PAYLOAD_MAX);
+        n = recv(self->fd, big->payload, big->capacity, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

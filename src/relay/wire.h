@@ -37,7 +37,7 @@
 #define WIRE_VERSION         1
 #define WIRE_PREAMBLE_SIZE   64
 #define WIRE_HEADER_SIZE     16
-#define WIRE_PAYLOAD_MAX     (256 * 1024)
+#define WIRE_PAYLOAD_MAX     (128 * 1024)
 #define WIRE_WINDOW_BYTES    (8 * 1024 * 1024) /* unacknowledged payload a stream may have */
 #define WIRE_WINDOW_FRAMES   1024              /* and unacknowledged frames */
 #define WIRE_STREAMS_MAX     64                /* open at once in a session */

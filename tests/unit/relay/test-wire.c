@@ -96,7 +96,7 @@ static void test_illegal_frames(void)
     refused(&(wire_frame){.type = FRAME_DATA, .length = 0}, "0 bytes");
     refused(&(wire_frame){.type = FRAME_DATA, .length = WIRE_CONTROL_MAX + 1}, "65537 bytes");
     refused(&(wire_frame){.type = FRAME_DATA, .stream = disk7, .length = WIRE_PAYLOAD_MAX + 1},
-            "262145 bytes");
+            "131073 bytes");
     refused(&(wire_frame){.type = FRAME_DATA, .stream = disk7, .length = UINT32_MAX}, "bytes");
     refused(&(wire_frame){.type = FRAME_DATA, .stream = disk7, .number = 1}, "empty");
     refused(&(wire_frame){.type = FRAME_ACK, .stream = disk7}, "acknowledgement");
