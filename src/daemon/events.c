@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Workers' words and their ends; see events.h. */
+#include "daemon/events.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+#define LOG_AREA "events"
+#define RESTARTING "its worker is being started again"
+
+static gboolean is_fleeting(ferryd *self, const char *id)
+{
+    return g_hash_table_contains(self->fleeting, id);
+}
+
+static admission *slots_of(ferryd *self, const char *role)
+{
+    return !strcmp(role, "source") ? self->leaving : self->arriving;
+}
+
+/* A slot is for the load a move makes. One that only tidies up has given it back. */
+static gboolean needs_slot(phase now)
+{
+    return !phase_is_final(now) && now != PHASE_CLEANING;
+}
+
+static void release(ferryd *self, const char *id)
+{
+    admission_leave(self->leaving, id);
+    admission_leave(self->arriving, id);
+    outgoing_pump(self->queue);
+}
+
+void events_phase(const char *id, phase now, gpointer user)
+{
+    ferryd *self = user;
+    const char *role;
+
+    if (!workers_has(self->crew, id)) /* in the queue still, or over */
+        return;
+    if (!needs_slot(now))
+        release(self, id);
+    else if (moves_get(self->known, id, NULL, &role, NULL))
+        admission_take(slots_of(self, role), id);
+}
+
+static void on_status(const char *id, JsonObject *status, gpointer user)
+{
+    ferryd *self = user;
+
+    if (!is_fleeting(self, id))
+        moves_set(self->known, id, status);
+}
+
+static void on_answer(const char *id, int code, JsonObject *body, gpointer user)
+{
+    ferryd *self = user;
+
+    pending_answer(self->starts, id, (guint)code, body);
+}
+
+static void on_decision(const char *id, const char *decision, gpointer user)
+{
+    ferryd *self = user;
+    g_autoptr(JsonObject) body = json_object_new();
+
+    json_object_set_string_member(body, "decision", decision);
+    pending_answer(self->commits, id, 200, body);
+}
+
+/* The worker is gone and the journal says that its migration has not ended. */
+static void recover(ferryd *self, const journal_entry *entry)
+{
+    moves_set_entry(self->known, entry, RESTARTING);
+    pending_fail(self->ends, entry->id, 503, "busy", "its worker is just being started; try again");
+    recovery_schedule(self->recoveries, entry->id);
+}
+
+/* Nobody will say anything about it any more. */
+static void close_book(ferryd *self, const char *id, gboolean journaled)
+{
+    const char *role;
+
+    if (journaled || (moves_get(self->known, id, NULL, &role, NULL) && !strcmp(role, "target")))
+        moves_drop(self->known, id);
+    else
+        moves_fail(self->known, id, "internal",
+                   "its worker ended before it had begun; the VM was not touched; see ferryd's log");
+    pending_answer(self->ends, id, 204, NULL);
+    recovery_forget(self->recoveries, id);
+    g_hash_table_remove(self->owners, id);
+    release(self, id);
+}
+
+static void on_gone(const char *id, gboolean properly, gpointer user)
+{
+    ferryd *self = user;
+    g_autoptr(journal_entry) entry = NULL;
+    g_autoptr(GError) error = NULL;
+
+    pending_fail(self->starts, id, 500, "internal", "the worker for this ended unexpectedly; see the "
+                 "log of ferryd there");
+    pending_fail(self->commits, id, 503, "busy", "its worker is just being started; try again");
+    if (g_hash_table_remove(self->fleeting, id))
+        return;
+    entry = journal_find(self->book, id, &error);
+    if (error)
+        log_error("%.8s: %s", id, error->message);
+    if (entry && !entry->ended)
+        recover(self, entry);
+    else if (error) /* not known: better one worker too many, which finds nothing to do */
+        recovery_schedule(self->recoveries, id);
+    else
+        close_book(self, id, entry != NULL);
+}
+
+workers_events events_of_workers(ferryd *self)
+{
+    return (workers_events){.status = on_status,
+                            .answer = on_answer,
+                            .decision = on_decision,
+                            .gone = on_gone,
+                            .user = self};
+}
+
+gboolean events_take_up(ferryd *self, GError **error)
+{
+    g_autoptr(GPtrArray) unfinished = journal_list(self->book, TRUE, 0, error);
+
+    if (!unfinished)
+        return FALSE;
+    for (guint i = 0; i < unfinished->len; i++) {
+        const journal_entry *entry = unfinished->pdata[i];
+        gboolean alive = workers_has(self->crew, entry->id);
+        phase now;
+        moves_set_entry(self->known, entry, alive ? "its worker's next word" : RESTARTING);
+        if (phase_from_name(entry->phase, &now) && needs_slot(now))
+            admission_take(slots_of(self, entry->role), entry->id);
+        if (!alive)
+            recovery_schedule(self->recoveries, entry->id);
+    }
+    return TRUE;
+}

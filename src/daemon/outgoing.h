@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Moves away from this host: taken in, queued until there is a slot, started. The queue is kept in
+ * STATE_DIR/queue.json, so that a restart of ferryd or of the host forgets none. Main thread only. */
+#pragma once
+#include "migrate/request.h"
+
+typedef struct outgoing outgoing;
+struct ferryd;
+
+outgoing *outgoing_new(struct ferryd *owner);
+void outgoing_free(outgoing *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(outgoing, outgoing_free)
+
+/* Queues again what was queued when ferryd last ran, but for what has begun since. */
+void outgoing_load(outgoing *self);
+/* Takes `asked` over, with its id set. Durable when it returns TRUE. */
+gboolean outgoing_add(outgoing *self, request *asked, GError **error);
+/* Starts what there is a slot for. */
+void outgoing_pump(outgoing *self);
+/* Takes one out of the queue again; FALSE: it is not there (any more). */
+gboolean outgoing_remove(outgoing *self, const char *id);

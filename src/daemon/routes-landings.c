@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* /v1/landings: what a peer's worker asks for. A peer sees and ends its own landings only. */
+#include "daemon/routes.h"
+
+#include "base/fdio.h"
+#include "base/log.h"
+
+#include <string.h>
+
+#define LOG_AREA "landings"
+
+/* A peer that waits for a slot asks again every second or so. */
+#define PATIENCE_US (10 * G_USEC_PER_SEC)
+/* Of a packet to a worker, for what is around the landing request. */
+#define AROUND 4096
+
+static void busy(ferryd *self, exchange *x, guint ahead)
+{
+    g_autofree char *before = ahead ? g_strdup_printf(", and %u more before this one", ahead)
+                                    : g_strdup("");
+
+    exchange_fail(x, 503, "busy", "%s takes %u moves at a time (max-incoming), and %u are under way%s",
+                  self->conf->name, self->conf->max_incoming, admission_held(self->arriving), before);
+}
+
+static gboolean is_taken(ferryd *self, const char *id)
+{
+    g_autoptr(journal_entry) earlier = journal_find(self->book, id, NULL);
+
+    return earlier || workers_has(self->crew, id) || moves_get(self->known, id, NULL, NULL, NULL);
+}
+
+/* The slot is held: begin. */
+static void land(ferryd *self, exchange *x, const char *id, JsonObject *start)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!workers_start(self->crew, id, start, &error)) {
+        admission_leave(self->arriving, id);
+        log_error("%.8s: no worker can be started: %s", id, error->message);
+        exchange_fail(x, 500, "internal", "%s cannot start a worker; its log says why",
+                      self->conf->name);
+        return;
+    }
+    g_hash_table_replace(self->owners, g_strdup(id), g_strdup(exchange_peer(x)));
+    pending_add(self->starts, id, x);
+}
+
+void routes_land(exchange *x, gpointer user)
+{
+    ferryd *self = user;
+    JsonObject *body = exchange_body(x);
+    g_autoptr(JsonObject) start = json_object_new();
+    g_autofree char *id = NULL, *text = NULL;
+    const char *given;
+    gboolean dry_run;
+    guint ahead = 0;
+    GError *error = NULL;
+
+    /* The worker checks the rest. */
+    if (!json_get_string(body, "id", &given, &error) ||
+        !json_opt_bool(body, "dry_run", &dry_run, FALSE, &error)) {
+        exchange_bad(x, error);
+        return;
+    }
+    id = g_ascii_strdown(given, -1);
+    json_object_set_string_member(start, "op", "start");
+    json_object_set_string_member(start, "mode", "land");
+    json_object_set_string_member(start, "peer", exchange_peer(x));
+    json_object_set_object_member(start, "landing", json_object_ref(body));
+    text = json_text(start);
+    if (!g_uuid_string_is_valid(id))
+        exchange_fail(x, 400, "bad-request", "\"id\": a UUID is expected");
+    else if (strlen(text) > FDIO_MESSAGE_MAX - AROUND)
+        exchange_fail(x, 413, "too-large", "this VM's description is too large");
+    else if (!self->conf->incoming)
+        exchange_fail(x, 403, "incoming-off",
+                      "%s takes no VMs: set 'incoming = yes' in [migrations] of its ferryd.conf and "
+                      "reload ferryd there", self->conf->name);
+    else if (dry_run)
+        ferryd_compare(self, start, x);
+    else if (is_taken(self, id))
+        exchange_fail(x, 409, "conflict", "%s knows a migration %s already", self->conf->name, id);
+    else if (!admission_ask(self->arriving, id, PATIENCE_US, g_get_monotonic_time(), &ahead))
+        busy(self, x, ahead);
+    else
+        land(self, x, id, start);
+}
+
+typedef enum { NOT_THEIRS, UNDER_WAY, OVER } landing_state;
+
+/* Is there a landing of this peer by this id? One that has ended is in the journal (*entry, caller frees). */
+static landing_state look(ferryd *self, exchange *x, char **id, journal_entry **entry)
+{
+    const char *role, *peer;
+
+    *id = g_ascii_strdown(exchange_part(x, 0), -1);
+    *entry = NULL;
+    peer = g_hash_table_lookup(self->owners, *id);
+    if (peer)
+        return !g_ascii_strcasecmp(peer, exchange_peer(x)) ? UNDER_WAY : NOT_THEIRS;
+    if (moves_get(self->known, *id, NULL, &role, &peer))
+        return !strcmp(role, "target") && !g_ascii_strcasecmp(peer, exchange_peer(x)) ? UNDER_WAY
+                                                                                      : NOT_THEIRS;
+    *entry = journal_find(self->book, *id, NULL);
+    if (*entry && !strcmp((*entry)->role, "target") &&
+        !g_ascii_strcasecmp((*entry)->peer, exchange_peer(x)))
+        return OVER;
+    return NOT_THEIRS;
+}
+
+static void unknown(exchange *x, const char *id)
+{
+    exchange_fail(x, 404, "unknown-migration", "there is no landing %.36s of yours here", id);
+}
+
+void routes_end_landing(exchange *x, gpointer user)
+{
+    ferryd *self = user;
+    g_autoptr(journal_entry) entry = NULL;
+    g_autoptr(JsonObject) message = json_object_new();
+    g_autofree char *id = NULL;
+    landing_state state = look(self, x, &id, &entry);
+    phase now;
+
+    if (state == NOT_THEIRS) {
+        unknown(x, id);
+        return;
+    }
+    if (state == OVER ? entry->decision == DECISION_ACCEPTED
+                      : moves_get(self->known, id, &now, NULL, NULL) && !phase_may_cancel(now) &&
+                            now != PHASE_FAILED && now != PHASE_CANCELLED) {
+        exchange_fail(x, 409, "conflict", "it is too late: the VM belongs to %s", self->conf->name);
+        return;
+    }
+    json_object_set_string_member(message, "op", "cancel");
+    json_object_set_string_member(message, "why", "the source has ended the move");
+    if (state == UNDER_WAY && workers_has(self->crew, id)) {
+        (void)workers_send(self->crew, id, message, -1, NULL); /* else it is just about to go */
+        pending_add(self->ends, id, x);
+    } else {
+        exchange_answer(x, 204, NULL);
+    }
+}
+
+static void answer_decision(exchange *x, const char *decision)
+{
+    JsonObject *body = json_object_new();
+
+    json_object_set_string_member(body, "decision", decision);
+    exchange_answer(x, 200, body);
+}
+
+/* The token by the control port, for a source whose data connections are all gone. */
+void routes_commit_landing(exchange *x, gpointer user)
+{
+    static const char *const members[] = {"token", NULL};
+    ferryd *self = user;
+    g_autoptr(journal_entry) entry = NULL;
+    g_autoptr(JsonObject) message = json_object_new();
+    g_autofree char *id = NULL;
+    landing_state state;
+    const char *text;
+    GError *error = NULL;
+
+    if (!exchange_only(x, members))
+        return;
+    if (!json_get_string(exchange_body(x), "token", &text, &error)) {
+        exchange_bad(x, error);
+        return;
+    }
+    state = look(self, x, &id, &entry);
+    json_object_set_string_member(message, "op", "commit");
+    json_object_set_string_member(message, "token", text);
+    if (state == NOT_THEIRS) {
+        unknown(x, id);
+    } else if (state == UNDER_WAY) {
+        if (workers_send(self->crew, id, message, -1, NULL))
+            pending_add(self->commits, id, x);
+        else
+            exchange_fail(x, 503, "busy", "its worker is just being started; try again");
+    } else if (entry->decision == DECISION_ACCEPTED && !g_strcmp0(entry->token, text)) {
+        answer_decision(x, "accepted");
+    } else if (entry->decision == DECISION_ACCEPTED) {
+        exchange_fail(x, 409, "conflict", "this landing was accepted with another token");
+    } else if (entry->ended) {
+        /* Refused, or ended before any token came: nobody will ever accept it. */
+        answer_decision(x, "refused");
+    } else {
+        exchange_fail(x, 503, "busy", "its worker is just being started; try again");
+    }
+}

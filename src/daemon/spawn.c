@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Starting workers; see spawn.h. */
+#include "daemon/spawn.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* All that a worker gets of our environment: how to log, and what the sanitizers are told in tests. */
+static const char *const passed_on[] = {"LANG",         "LC_ALL",       "TZ",
+                                        "TMPDIR",       "FERRY_DEBUG",  "JOURNAL_STREAM",
+                                        "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+                                        "TSAN_OPTIONS"};
+
+char *spawn_program(void)
+{
+    const char *named = g_getenv("FERRY_WORKER");
+
+    return g_strdup(named && *named ? named : FERRY_LIBEXECDIR "/ferry-worker");
+}
+
+/* Between fork and exec: async-signal-safe calls only. */
+static void in_child(gpointer user)
+{
+    sigset_t none;
+
+    setsid();
+    umask(022);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static GStrv environment(void)
+{
+    g_auto(GStrv) clean = g_new0(char *, 1);
+
+    clean = g_environ_setenv(clean, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                             TRUE);
+    for (guint i = 0; i < G_N_ELEMENTS(passed_on); i++) {
+        const char *value = g_getenv(passed_on[i]);
+        if (value)
+            clean = g_environ_setenv(clean, passed_on[i], value, TRUE);
+    }
+    return g_steal_pointer(&clean);
+}
+
+gboolean spawn_worker(const char *program, const char *config, const char *id, gboolean recover,
+                      pid_t *pid, GError **error)
+{
+    g_auto(GStrv) clean = environment();
+    const char *arguments[8] = {program, "--id", id};
+    guint count = 3;
+
+    if (config) {
+        arguments[count++] = "--config";
+        arguments[count++] = config;
+    }
+    if (recover)
+        arguments[count++] = "--recover";
+    /* Standard input and output become /dev/null, other descriptors are closed. */
+    return g_spawn_async("/", (char **)arguments, clean,
+                         G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, in_child, NULL, pid,
+                         error);
+}
