@@ -12,6 +12,7 @@ typedef struct {
     dev_t device;
     char *directory;      /* the first one on it */
     GString *disks;       /* "vda, vdb" */
+    guint count;          /* of them */
     guint64 needed, full; /* bytes: now, and when guests have filled their disks */
 } volume;
 
@@ -76,6 +77,7 @@ void space_add(space *self, const char *directory, const vm_disk *disk, const ch
         return;
     v->full += full;
     v->needed += MIN(full, taken + taken / 20 + tables + MIB);
+    v->count++;
     g_string_append_printf(v->disks, "%s%s", v->disks->len ? ", " : "", disk->target);
 }
 
@@ -99,6 +101,7 @@ void space_check(const space *self, findings *found, const char *here)
         struct statvfs fs;
         guint64 free_bytes;
         g_autofree char *needed = space_text(v->needed), *full = space_text(v->full);
+        g_autofree char *who = g_strdup_printf("Disk%s %s", v->count > 1 ? "s" : "", v->disks->str);
         g_autofree char *available = NULL;
 
         if (statvfs(v->directory, &fs))
@@ -108,11 +111,12 @@ void space_check(const space *self, findings *found, const char *here)
         if (free_bytes < v->needed)
             findings_add(found, 3002, FINDING_BLOCKS, v->directory,
                          "Free some space there, or send a disk elsewhere with --storage.",
-                         "Disks %s need %s in %s on %s, and %s are free.", v->disks->str, needed,
+                         "%s %s %s in %s on %s, and %s are free.", who,
+                         v->count > 1 ? "need" : "needs", needed,
                          v->directory, here, available);
         else if (free_bytes < v->full)
             findings_add(found, 3003, FINDING_NOTE, v->directory, NULL,
-                         "Disks %s fit into %s on %s now, but could grow to %s with %s free.",
-                         v->disks->str, v->directory, here, full, available);
+                         "%s, which %s into %s on %s now, could grow to %s with %s free.", who,
+                         v->count > 1 ? "fit" : "fits", v->directory, here, full, available);
     }
 }

@@ -71,7 +71,7 @@ static void check_cpu(const survey *s, const char *emulator)
     g_autoptr(xmlDoc) cpu = m->cpu_xml ? xml_parse(m->cpu_xml, VM_XML_MAX, "cpu", NULL) : NULL;
     const xmlNode *root = cpu ? xmlDocGetRootElement(cpu) : NULL;
     gboolean checked = root && !xml_attr_is(root, "check", "none");
-    const char *features;
+    const char *features, *why;
     int answer;
 
     if (!root)
@@ -92,16 +92,19 @@ static void check_cpu(const survey *s, const char *emulator)
     if (answer > VIR_CPU_COMPARE_INCOMPATIBLE || conn_error_is(VIR_ERR_NO_SUPPORT) ||
         conn_error_is(VIR_ERR_CONFIG_UNSUPPORTED)) /* architectures libvirt compares nothing for */
         return;
-    features = strstr(virGetLastErrorMessage(), "features: ");
+    why = virGetLastErrorMessage();
+    if (g_str_has_prefix(why, "internal error: "))
+        why += strlen("internal error: ");
+    features = strstr(why, "features: ");
     if (!conn_error_is(VIR_ERR_CPU_INCOMPATIBLE))
         findings_add(s->found, 4006, FINDING_BLOCKS, "cpu",
                      "Give the VM a CPU model both hosts know (virsh domcapabilities lists them).",
-                     "%s cannot offer the VM's CPU: %s.", s->here, virGetLastErrorMessage());
+                     "%s cannot offer the VM's CPU: %s.", s->here, why);
     else if (checked)
         findings_add(s->found, 4007, FINDING_BLOCKS, "cpu",
                      "Give the VM a CPU model both hosts have (virsh hypervisor-cpu-baseline).",
                      "%s's CPU lacks what the VM uses: %s.", s->here,
-                     features ? features + strlen("features: ") : virGetLastErrorMessage());
+                     features ? features + strlen("features: ") : why);
     else
         findings_add(s->found, 4013, FINDING_NOTE, "cpu", NULL,
                      "%s's CPU may lack %s; libvirt does not check it for this VM (check='none').",
@@ -197,9 +200,21 @@ static gboolean foreign_security(const survey *s, GStrv *models, GError **error)
     return TRUE;
 }
 
+/* Is a value among those of an <enum> of a device's domain capabilities? */
+static gboolean has_value(const xmlNode *device, const char *name, const char *value)
+{
+    for (const xmlNode *e = xml_child(device, "enum"); e; e = xml_next(e))
+        for (const xmlNode *v = xml_child(e, "value"); v; v = xml_next(v)) {
+            g_autofree char *text = xml_text(v);
+            if (xml_attr_is(e, "name", name) && !g_strcmp0(text, value))
+                return TRUE;
+        }
+    return FALSE;
+}
+
 static void check_limits(const survey *s, xmlDoc *caps)
 {
-    const xmlNode *root = xmlDocGetRootElement(caps), *tpm = xml_descend(root, "devices/tpm");
+    const xmlNode *root = xmlDocGetRootElement(caps);
     g_autofree char *most = xml_attr(xml_child(root, "vcpu"), "max");
     guint64 limit = most ? g_ascii_strtoull(most, NULL, 10) : 0;
 
@@ -207,7 +222,8 @@ static void check_limits(const survey *s, xmlDoc *caps)
         findings_add(s->found, 4012, FINDING_BLOCKS, "cpu", NULL,
                      "The VM has %u virtual CPUs, and QEMU on %s allows %s for this machine type.",
                      s->machine->vcpus, s->here, most);
-    if (s->machine->tpm && tpm && !xml_attr_is(tpm, "supported", "yes")) {
+    if (s->machine->tpm &&
+        !has_value(xml_descend(root, "devices/tpm"), "backendModel", "emulator")) {
         g_autofree char *fix = g_strdup_printf("Install swtpm on %s.", s->here);
         findings_add(s->found, 5003, FINDING_BLOCKS, "tpm", fix,
                      "The VM has a TPM, and %s has no TPM emulator.", s->here);

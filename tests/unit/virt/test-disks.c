@@ -3,6 +3,7 @@
  * test driver, which has pools but no daemon. */
 #include "samples.h"
 #include "virt/conn.h"
+#include "virt/storage.h"
 #include "virt/survey.h"
 
 #include <fcntl.h>
@@ -459,6 +460,48 @@ static void test_abandon_by_mark(fixture *f, gconstpointer unused)
         g_test_skip("this file system keeps no extended attributes");
 }
 
+/* QEMU's user is really tried: a directory that is root's alone is out of its reach. */
+static void test_reach(fixture *f, gconstpointer unused)
+{
+    g_autofree char *path = at(f, "new"), *why = NULL;
+
+    if (geteuid() != 0) {
+        g_test_skip("only root can try as another user");
+        return;
+    }
+    g_assert_cmpint(storage_try(path, FALSE, 0, 0, &why), ==, DIRECTORY_GOOD);
+    g_assert_cmpint(storage_try(path, FALSE, 65534, 65534, &why), ==, DIRECTORY_NOT_REACHED);
+    g_assert_cmpint(g_chmod(f->dir, 0711), ==, 0);
+    g_assert_cmpint(storage_try(path, FALSE, 65534, 65534, &why), ==, DIRECTORY_GOOD);
+    g_assert_cmpuint(geteuid(), ==, 0);
+    g_assert_cmpint(g_chmod(f->dir, 0700), ==, 0); /* root still may: only a thread became nobody */
+    g_assert_cmpint(access(path, W_OK), ==, 0);
+}
+
+static void test_places(void)
+{
+    static const char *const roots[] = {"/srv/vms/", NULL};
+    static const char *const pools[] = {"/home/vms", NULL};
+
+    g_assert_true(storage_may_land("/srv/ssd", NULL, NULL));
+    g_assert_true(storage_may_land("/var/lib/libvirt/images", NULL, NULL));
+    g_assert_false(storage_may_land("/var/lib", NULL, NULL));
+    g_assert_false(storage_may_land("/var/lib/libvirtx", NULL, NULL));
+    g_assert_false(storage_may_land("/etc", NULL, NULL));
+    g_assert_false(storage_may_land("/", NULL, NULL));
+    g_assert_false(storage_may_land("/home/vms", NULL, NULL));
+    g_assert_true(storage_may_land("/home/vms/a", NULL, pools));
+    g_assert_true(storage_may_land("/srv/vms/a", roots, NULL));
+    g_assert_true(storage_may_land("/srv/vms", roots, NULL));
+    g_assert_false(storage_may_land("/srv/vms2", roots, NULL));
+    g_assert_false(storage_may_land("/var/lib/libvirt/images", roots, NULL));
+    g_assert_true(storage_may_read("/usr/share/OVMF/OVMF_CODE.fd"));
+    g_assert_true(storage_may_read("/dev/urandom"));
+    g_assert_false(storage_may_read("/dev/sda"));
+    g_assert_false(storage_may_read("/etc/shadow"));
+    g_assert_false(storage_may_read("/proc/self/environ"));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -479,6 +522,8 @@ int main(int argc, char **argv)
     ADD("system-directories", test_system_places);
     ADD("roots", test_roots);
     ADD("media", test_media);
+    ADD("qemu's-reach", test_reach);
+    g_test_add_func("/virt/disks/places", test_places);
     ADD("prepare", test_prepare);
     ADD("prepare-takes-back", test_prepare_fails);
     ADD("abandon-untouched", test_abandon_untouched);
