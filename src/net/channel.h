@@ -72,8 +72,9 @@ const char *channel_name(const channel *self);
  * above the channel and go on receiving. Nothing happens on other than TCP sockets. */
 void channel_set_stall_timeout(channel *self, int timeout_ms);
 
-/* For tests: the interval of key renewal in bytes of TLS, in and out together; default 64 GiB. The
- * time between renewals is never below 200 ms, because GnuTLS refuses more than 8 a second. */
+/* For tests: the interval of key renewal in bytes of TLS, in and out together; default 64 GiB. It
+ * should exceed what can be under way in one direction. The time between renewals is never below
+ * 200 ms, because GnuTLS refuses more than 8 a second. */
 void channel_set_rekey_bytes(channel *self, guint64 bytes);
 /* How often this side has renewed its key. */
 guint channel_rekeys(const channel *self);

@@ -31,7 +31,7 @@ static void test_parse_refuses(void)
         "{\"a\" 1}", "{\"a\":1", "{\"a\":\"x}", "{\"a\":1}x", "{\"a\":\"\xff\xfe\"}"};
 
     for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_test_message("%s", bad[i]);
+        g_test_message("bad[%u]", i);
         parse_fails(bad[i], -1);
     }
     parse_fails("{\"a\":1}", 6);
