@@ -7,11 +7,12 @@ import shutil
 from xml.sax.saxutils import escape, quoteattr
 
 from .kvm import accel
-from .paths import guest_file
+from .paths import SOURCE, guest_file
 from .wait import wait_until
 
 BOOT = "/var/lib/libvirt/boot"
 IMAGES = "/var/lib/libvirt/images"
+EMULATORS = {"kvm": "/usr/bin/qemu-system-x86_64", "qemu": os.path.join(SOURCE, "lab/qemu-tcg")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Vm:
   <features><acpi/></features>
   {cpu}
   <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>{disks}{nics}
+    <emulator>{EMULATORS[kind]}</emulator>{disks}{nics}
     <serial type='file'><source path={quoteattr(self.serial)}/></serial>
     <memballoon model='none'/>
   </devices>
