@@ -276,7 +276,7 @@ static void test_greeting_is_required(ends *p, gconstpointer data)
 
     /* Silence. */
     ends_tcp(fds);
-    thread = ends_serve(p->zulu, fds[1], "alpha", 300);
+    thread = ends_serve(p->zulu, fds[1], "alpha", 2000);
     raw = ends_raw_client(p, fds[0], "alpha", TLS13, ALPN);
     g_assert_cmpint(gnutls_handshake(raw), ==, 0);
     g_assert_null(ends_join(thread, &error));
