@@ -45,18 +45,21 @@ void mux_allow(mux *self, stream_kind kind, unsigned most)
     self->most[kind] = most;
 }
 
-static gboolean has_ended(const stream *s)
+gboolean mux_has_ended(const stream *s)
 {
-    return stream_in_is_done(&s->in) && s->out.ended;
+    return stream_in_is_done(&s->in) && stream_out_is_done(&s->out);
 }
 
-/* The peer counts a stream as ended no earlier than we do, so it cannot find one more open than this. */
+/* What the source counts as ended has said and got END on both sides, and so it has here; only our
+ * END's acknowledgement may still be on its way. */
 static unsigned count_open(const mux *self)
 {
     unsigned open = 0;
 
-    for (guint i = 1; i < self->streams->len; i++)
-        open += !has_ended(self->streams->pdata[i]);
+    for (guint i = 1; i < self->streams->len; i++) {
+        const stream *s = self->streams->pdata[i];
+        open += !stream_in_is_done(&s->in) || !s->out.ended;
+    }
     return open;
 }
 
@@ -240,6 +243,8 @@ gboolean mux_acknowledge(mux *self, const wire_frame *header, frame **gone, GErr
     }
     if (*gone)
         pthread_cond_signal(&s->room);
+    if (mux_has_ended(s)) /* who waits for more need not */
+        pthread_cond_broadcast(&s->ready);
     return TRUE;
 }
 
@@ -267,7 +272,7 @@ gboolean mux_is_drained(const mux *self)
         const stream *s = self->streams->pdata[i];
         if (s->out.acked != s->out.next || s->in.bytes > 0)
             return FALSE;
-        if (s != self->control && !(stream_in_is_done(&s->in) && stream_out_is_done(&s->out)))
+        if (s != self->control && !mux_has_ended(s))
             return FALSE;
     }
     return TRUE;

@@ -58,6 +58,8 @@ void mux_consumed(mux *self, stream *target, uint64_t number);
 /* The channel is dead: what it carried goes again, acknowledgements included. */
 void mux_lost(mux *self, int channel);
 
+/* Both directions have ended, ours is acknowledged, the peer's consumed. */
+gboolean mux_has_ended(const stream *s);
 /* All we have sent is acknowledged, all that has arrived was consumed, and every stream has ended in
  * both directions. */
 gboolean mux_is_drained(const mux *self);

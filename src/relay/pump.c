@@ -40,6 +40,7 @@ frame *pump_frame(pump *self, uint32_t capacity)
     return f;
 }
 
+/* The local connection is of no use any more: breaks both its directions, and tells the peer. */
 static void break_local(pump *self, const char *what, int errnum)
 {
     if (!g_atomic_int_compare_and_exchange(&self->broken, FALSE, TRUE))
@@ -49,6 +50,7 @@ static void break_local(pump *self, const char *what, int errnum)
              wire_stream_number(self->stream->id), what ? " in " : "", what ? what : "",
              errnum ? ": " : " by the peer", errnum ? g_strerror(errnum) : "");
     shutdown(self->fd, SHUT_RDWR);
+    session_end(self->owner, self->stream, TRUE);
 }
 
 void pump_to_peer(pump *self, frame *bytes)
@@ -88,15 +90,13 @@ static void *writer_main(void *data)
 {
     pump *self = data;
     uint64_t consumed = 0;
-    gboolean last = FALSE;
     frame *f;
 
-    while (!last && (f = session_pull(self->owner, self->stream, consumed))) {
+    while ((f = session_pull(self->owner, self->stream, consumed))) {
         GError *error = NULL;
-        uint64_t number = f->number;
         uint8_t flags = f->flags;
 
-        last = (flags & FRAME_END) != 0;
+        consumed = f->number + 1;
         if (f->length == 0 || g_atomic_int_get(&self->broken)) {
             frame_unref(f);
         } else if (!self->codec->from_peer(self->codec, self, f, &error)) {
@@ -105,14 +105,11 @@ static void *writer_main(void *data)
         }
         if (flags & FRAME_BROKEN)
             break_local(self, NULL, 0);
-        else if (last && !g_atomic_int_get(&self->broken))
+        else if (flags & FRAME_END && !g_atomic_int_get(&self->broken))
             shutdown(self->fd, SHUT_WR);
-        consumed = number + 1;
-        if (!last && !g_atomic_int_get(&self->broken))
+        if (!(flags & FRAME_END) && !g_atomic_int_get(&self->broken))
             consumed -= self->codec->held;
     }
-    if (last)
-        session_consumed(self->owner, self->stream, consumed);
     leave(self);
     return NULL;
 }
@@ -174,12 +171,12 @@ static void *reader_main(void *data)
     unsigned number = wire_stream_number(self->stream->id);
     g_autoptr(GError) error = NULL;
     char name[16];
-    frame *end;
     int room = LOCAL_SEND_BUFFER;
 
     if (self->path && !connect_local(self, &error)) {
         log_warning("%s stream %u: %s", stream_kind_name(kind), number, error->message);
         g_atomic_int_set(&self->broken, TRUE);
+        session_end(owner, self->stream, TRUE);
     } else if (setsockopt(self->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0) {
         (void)setsockopt(self->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     }
@@ -196,10 +193,7 @@ static void *reader_main(void *data)
                                              "cannot start one more thread"));
         leave(self);
     }
-    end = frame_new(NULL, 0);
-    end->stream = self->stream->id;
-    end->flags = FRAME_END | (g_atomic_int_get(&self->broken) ? FRAME_BROKEN : 0);
-    session_push(owner, self->stream, end);
+    session_end(owner, self->stream, FALSE);
     leave(self);
     return NULL;
 }

@@ -72,11 +72,14 @@ void session_wake_lane(session *self);
 /* After an acknowledgement: perhaps session_finish has waited for it. */
 void session_check_drained(session *self);
 
-/* Without the lock. For pumps; they block: queue a frame of a stream (takes it over, drops it when the session is over) ... */
-gboolean session_push(session *self, stream *s, frame *f);
-/* ... say that all frames below `consumed` were handed on, and get the next one: NULL when the session is over. */
+/* Without the lock, for pumps. Queues a frame of a stream when its window has room: blocks. Takes it
+ * over, and drops it when the session is over or the stream has ended. */
+void session_push(session *self, stream *s, frame *f);
+/* Queues END, with BROKEN or without; see stream_out_end. */
+void session_end(session *self, stream *s, gboolean broken);
+/* Says that all frames below `consumed` were handed on, and waits for the next one: NULL when the stream has ended
+ * in both directions or the session is over. */
 frame *session_pull(session *self, stream *s, uint64_t consumed);
-void session_consumed(session *self, stream *s, uint64_t consumed);
 /* Target: the peer has opened a stream: gives it its local connection. */
 void session_connect_stream(session *self, stream *s);
 /* Fails the session from a thread of its own; takes over the error. */

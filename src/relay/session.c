@@ -104,36 +104,30 @@ void session_check_drained(session *self)
         pthread_cond_broadcast(&self->news);
 }
 
-gboolean session_push(session *self, stream *s, frame *f)
+static gboolean may_push(const session *self, const stream *s)
 {
-    gboolean over;
+    return !session_is_over(self) && !s->out.ended;
+}
 
+void session_push(session *self, stream *s, frame *f)
+{
     pthread_mutex_lock(&self->lock);
-    while (!session_is_over(self) && !stream_out_has_room(&s->out, f->length))
+    while (may_push(self, s) && !stream_out_has_room(&s->out, f->length))
         pthread_cond_wait(&s->room, &self->lock);
-    over = session_is_over(self);
-    if (!over) {
-        stream_out_push(&s->out, f);
+    if (may_push(self, s)) {
+        stream_out_push(&s->out, g_steal_pointer(&f));
         session_wake_lane(self);
     }
     pthread_mutex_unlock(&self->lock);
-    if (over)
-        frame_unref(f);
-    return !over;
+    g_clear_pointer(&f, frame_unref);
 }
 
-static void consumed_locked(session *self, stream *s, uint64_t consumed)
-{
-    mux_consumed(&self->mux, s, consumed);
-    if (s->ack_due)
-        session_wake_lane(self);
-    session_check_drained(self);
-}
-
-void session_consumed(session *self, stream *s, uint64_t consumed)
+void session_end(session *self, stream *s, gboolean broken)
 {
     pthread_mutex_lock(&self->lock);
-    consumed_locked(self, s, consumed);
+    stream_out_end(&s->out, s->id, broken);
+    pthread_cond_broadcast(&s->room);
+    session_wake_lane(self);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -142,8 +136,11 @@ frame *session_pull(session *self, stream *s, uint64_t consumed)
     frame *f = NULL;
 
     pthread_mutex_lock(&self->lock);
-    consumed_locked(self, s, consumed);
-    while (!session_is_over(self) && !stream_in_is_ready(&s->in))
+    mux_consumed(&self->mux, s, consumed);
+    if (s->ack_due)
+        session_wake_lane(self);
+    session_check_drained(self);
+    while (!session_is_over(self) && !stream_in_is_ready(&s->in) && !mux_has_ended(s))
         pthread_cond_wait(&s->ready, &self->lock);
     if (!session_is_over(self))
         f = stream_in_take(&s->in);

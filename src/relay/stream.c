@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define ENDS_MAX 2 /* frames a direction may end with: END, then END with BROKEN; room is kept for them */
+
 #define SLOT(self, number) (&(self)->slot[(number) % WIRE_WINDOW_FRAMES])
 
 void stream_out_init(stream_out *self)
@@ -21,18 +23,36 @@ void stream_out_clear(stream_out *self)
 
 gboolean stream_out_has_room(const stream_out *self, uint32_t length)
 {
-    return self->next - self->acked < WIRE_WINDOW_FRAMES &&
+    return self->next - self->acked < WIRE_WINDOW_FRAMES - ENDS_MAX &&
            self->bytes + length <= WIRE_WINDOW_BYTES;
 }
 
-void stream_out_push(stream_out *self, frame *f)
+static void append(stream_out *self, frame *f)
 {
-    g_assert(!self->ended && stream_out_has_room(self, f->length));
     f->number = self->next++;
     SLOT(self, f->number)->frame = f;
     SLOT(self, f->number)->channel = STREAM_NO_CHANNEL;
     self->bytes += f->length;
-    self->ended = (f->flags & FRAME_END) != 0;
+}
+
+void stream_out_push(stream_out *self, frame *f)
+{
+    g_assert(f->flags == 0 && !self->ended && stream_out_has_room(self, f->length));
+    append(self, f);
+}
+
+void stream_out_end(stream_out *self, uint16_t id, gboolean broken)
+{
+    frame *f;
+
+    if (self->broken || (self->ended && !broken))
+        return;
+    f = frame_new(NULL, 0);
+    f->stream = id;
+    f->flags = FRAME_END | (broken ? FRAME_BROKEN : 0);
+    append(self, f);
+    self->ended = TRUE;
+    self->broken = broken;
 }
 
 gboolean stream_out_is_waiting(const stream_out *self)
@@ -115,6 +135,16 @@ static stream_verdict wrong(GError **error, const wire_frame *header, const char
     return STREAM_WRONG;
 }
 
+/* A direction ends once, or once in order and then broken; those two may overtake each other. */
+static gboolean end_is_legal(const stream_in *self, const wire_frame *header)
+{
+    if (self->end == UINT64_MAX)
+        return header->number + 1 >= self->highest;
+    if (header->flags & FRAME_BROKEN)
+        return !self->broken && header->number == self->end && header->length == 0;
+    return self->broken && !self->ended && header->number + 2 == self->end;
+}
+
 stream_verdict stream_in_announce(stream_in *self, const wire_frame *header, GError **error)
 {
     uint64_t number = header->number;
@@ -129,10 +159,8 @@ stream_verdict stream_in_announce(stream_in *self, const wire_frame *header, GEr
             return wrong(error, header, "is not the same as when it was sent before");
         return SLOT(self, number)->frame ? STREAM_STALE : STREAM_WANTED;
     }
-    if (number >= self->end)
-        return wrong(error, header, "comes after the end of its stream");
-    if (header->flags & FRAME_END && (self->end != UINT64_MAX || number + 1 < self->highest))
-        return wrong(error, header, "ends its stream before its end");
+    if (header->flags & FRAME_END ? !end_is_legal(self, header) : number >= self->end)
+        return wrong(error, header, "does not go with the end of its stream");
     if (self->bytes + header->length > WIRE_WINDOW_BYTES)
         return wrong(error, header, "does not fit the window");
     SLOT(self, number)->announced = TRUE;
@@ -141,7 +169,9 @@ stream_verdict stream_in_announce(stream_in *self, const wire_frame *header, GEr
     self->bytes += header->length;
     self->highest = MAX(self->highest, number + 1);
     if (header->flags & FRAME_END)
-        self->end = number + 1;
+        self->end = self->end == UINT64_MAX ? number + 1 : MAX(self->end, number + 1);
+    self->ended |= header->flags == FRAME_END;
+    self->broken |= (header->flags & FRAME_BROKEN) != 0;
     return STREAM_WANTED;
 }
 

@@ -21,7 +21,8 @@ typedef struct {
     uint64_t next;   /* the number of the next frame pushed; acked <= fresh <= next */
     uint64_t cursor; /* no frame below it waits for a channel */
     uint32_t bytes;  /* payload of the frames from acked on */
-    gboolean ended;  /* END was pushed: nothing may follow */
+    gboolean ended;  /* END was pushed: nothing may follow but END with BROKEN */
+    gboolean broken; /* END with BROKEN was pushed: nothing may follow */
     struct {
         frame *frame;
         int channel; /* that carries it, or STREAM_NO_CHANNEL: it waits */
@@ -36,6 +37,9 @@ void stream_out_clear(stream_out *self);
 gboolean stream_out_has_room(const stream_out *self, uint32_t length);
 /* Numbers the frame and queues it; takes over the caller's reference. It must fit; not after END. */
 void stream_out_push(stream_out *self, frame *f);
+/* Queues END, or END with BROKEN, as an empty frame of stream `id`: always fits, does nothing when that has been
+ * said. */
+void stream_out_end(stream_out *self, uint16_t id, gboolean broken);
 gboolean stream_out_is_waiting(const stream_out *self);
 /* The first frame that waits, now on `channel`; a new reference, or NULL. *again: it was sent before. */
 frame *stream_out_take(stream_out *self, int channel, gboolean *again);
@@ -51,7 +55,9 @@ typedef struct {
     uint64_t consumed; /* frames below are consumed: what an ACK says */
     uint64_t taken;    /* frames below were handed out; consumed <= taken */
     uint64_t highest;  /* no frame from here on was announced */
-    uint64_t end;      /* the number behind END; UINT64_MAX while not known */
+    uint64_t end;      /* the number behind the last END; UINT64_MAX while there is none */
+    gboolean ended;    /* END without BROKEN was announced */
+    gboolean broken;   /* END with BROKEN was */
     uint32_t bytes;    /* payload announced and not consumed */
     struct {
         frame *frame; /* here, in order or not */

@@ -24,7 +24,8 @@
  * same to the byte. Acknowledgements may be repeated and overtake each other: a lower one is ignored.
  *
  * END closes one direction of a stream. END with BROKEN says that the sender's local connection
- * broke: the receiver breaks its own and ends its direction too; what is still under way on this stream is
+ * broke, even after END (then it is an empty frame of its own): the receiver breaks its own and ends
+ * its direction in the same way; what is still under way on this stream is
  * thrown away, and acknowledged. The one who has everything of its own acknowledged, and every
  * stream ended in both directions, may say BYE on its channels; the other answers by closing them,
  * and nobody dials again. BYE with BROKEN is said by an end that gives up: the other gives up too,

@@ -8,9 +8,10 @@
 typedef struct {
     unsigned channels;
     int link_timeout_ms; /* 0: a minute */
-    /* Every connection is cut after so many bytes, drawn from `random`; 0: never. */
+    /* Every connection is cut after a number of bytes between these two, that `seed` decides; 0: never. */
     gint32 cut_min, cut_max;
     guint32 seed;
+    gboolean wired; /* so that pair_cut_all can cut them; implied by cut_max */
     gboolean raw_source, raw_target; /* this side is no session: see pair_raw_source */
 } pair_setup;
 
@@ -49,8 +50,9 @@ void pair_unlock(pair *self);
     } while (0)
 void pair_wait_change(pair *self, const char *what);
 
-/* Breaks every connection there is. */
+/* Breaks every wired connection there is. */
 void pair_cut_all(pair *self);
+void pair_set_refuse(pair *self, gboolean refuse);
 /* Hostile peers: a channel whose other end is the target session, and one whose other end the source
  * session has dialled. The caller frees them. */
 channel *pair_raw_source(pair *self, unsigned index);

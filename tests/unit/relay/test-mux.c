@@ -158,7 +158,9 @@ static void produce(flow *f, GRand *random)
     if (!stream_out_has_room(&s->out, length))
         return;
     last = f->sent + length == f->total;
-    stream_out_push(&s->out, make(f->id, length, last ? FRAME_END : 0, f->sent));
+    stream_out_push(&s->out, make(f->id, length, 0, f->sent));
+    if (last)
+        stream_out_end(&s->out, f->id, FALSE);
     f->sent += length;
 }
 
@@ -340,10 +342,10 @@ static void test_hostile_data(void)
     wrong(&m, (wire_frame){.stream = disk, .number = WIRE_WINDOW_FRAMES, .length = 1},
           "beyond the window");
     wrong(&m, (wire_frame){.stream = disk, .number = UINT64_MAX, .length = 1}, "beyond the window");
-    wrong(&m, (wire_frame){.stream = disk, .number = 2, .flags = FRAME_END}, "before its end");
+    wrong(&m, (wire_frame){.stream = disk, .number = 2, .flags = FRAME_END}, "the end of its stream");
     announce(&m, (wire_frame){.stream = disk, .number = 4, .flags = FRAME_END}, STREAM_WANTED);
-    wrong(&m, (wire_frame){.stream = disk, .number = 5, .length = 1}, "after the end");
-    wrong(&m, (wire_frame){.stream = disk, .number = 1, .flags = FRAME_END}, "before its end");
+    wrong(&m, (wire_frame){.stream = disk, .number = 5, .length = 1}, "the end of its stream");
+    wrong(&m, (wire_frame){.stream = disk, .number = 1, .flags = FRAME_END}, "the end of its stream");
     mux_deliver(&m, s, frame_new(NULL, 0)); /* number 0, empty */
     announce(&m, (wire_frame){.stream = disk, .length = 5}, STREAM_WANTED);
     frame_unref(stream_in_take(&s->in));
@@ -354,6 +356,44 @@ static void test_hostile_data(void)
     mux_allow(&m, STREAM_DISK, 2);
     wrong(&m, (wire_frame){.stream = disk, .length = 1}, "has not opened");
     mux_clear(&m);
+}
+
+/* END, then END with BROKEN, in either order of arrival; and nothing else. */
+static void test_two_ends(void)
+{
+    const uint16_t disk = wire_stream_id(STREAM_DISK, 0);
+    const wire_frame end = {.stream = disk, .number = 4, .length = 9, .flags = FRAME_END};
+    const wire_frame broken = {.stream = disk, .number = 5, .flags = FRAME_END | FRAME_BROKEN};
+    wire_frame other;
+    mux m;
+
+    for (int swapped = 0; swapped < 2; swapped++) {
+        mux_init(&m, TRUE);
+        mux_allow(&m, STREAM_DISK, 1);
+        stream *s = announce(&m, swapped ? broken : end, STREAM_WANTED);
+        if (!swapped) {
+            other = broken;
+            other.length = 1;
+            wrong(&m, other, "the end of its stream");
+            other = broken;
+            other.number = 6;
+            wrong(&m, other, "the end of its stream");
+            other.number = 3;
+            wrong(&m, other, "the end of its stream");
+        } else {
+            other = end;
+            other.number = 3;
+            wrong(&m, other, "the end of its stream");
+        }
+        announce(&m, swapped ? end : broken, STREAM_WANTED);
+        g_assert_cmpuint(s->in.end, ==, 6);
+        other = broken;
+        other.number = 6;
+        wrong(&m, other, "the end of its stream");
+        other.flags = FRAME_END;
+        wrong(&m, other, "the end of its stream");
+        mux_clear(&m);
+    }
 }
 
 static void test_hostile_window(void)
@@ -423,8 +463,12 @@ static void test_window_stops_sender(void)
         stream_out_push(&s->out, make(s->id, 1, 0, 0));
         count++;
     }
-    g_assert_cmpuint(count, ==, WIRE_WINDOW_FRAMES - 1); /* frame 0 opened it */
     g_assert_cmpuint(s->out.bytes, ==, count);
+    stream_out_end(&s->out, s->id, FALSE); /* both ends still fit */
+    stream_out_end(&s->out, s->id, FALSE);
+    stream_out_end(&s->out, s->id, TRUE);
+    stream_out_end(&s->out, s->id, TRUE);
+    g_assert_cmpuint(s->out.next, ==, WIRE_WINDOW_FRAMES);
     mux_clear(&m);
 
     mux_init(&m, FALSE);
@@ -448,6 +492,7 @@ int main(int argc, char **argv)
     g_test_add_func("/relay/mux/urgent-frames-first-bulk-in-turn", test_order);
     g_test_add_func("/relay/mux/lost-acknowledgement-comes-again", test_acknowledgement_survives);
     g_test_add_func("/relay/mux/hostile-data-is-refused", test_hostile_data);
+    g_test_add_func("/relay/mux/broken-may-follow-the-end", test_two_ends);
     g_test_add_func("/relay/mux/window-is-enforced", test_hostile_window);
     g_test_add_func("/relay/mux/open-streams-are-limited", test_too_many_open);
     g_test_add_func("/relay/mux/hostile-acknowledgements-are-refused",
