@@ -40,9 +40,9 @@ struct cli {
 gboolean cli_open(cli *self, const char *color);
 void cli_close(cli *self);
 
-/* Splits a command's arguments into options (`own`, and those every command has) and operands, which are what stays
- * in *args behind the name. `own` and `about`, the last paragraph of the help, may be NULL.
- * Returns -1: go on; else an exit status: help was given, or a usage error explained. */
+/* Splits a command's arguments into options (`own`, and those every command has) and operands,
+ * which are what stays in *args behind the name. `own` and `about`, the last paragraph of the help,
+ * may be NULL. Returns -1: go on; else an exit status: help was given, or a usage error explained. */
 int cli_parse(cli *self, GStrv *args, const GOptionEntry *own, const char *about, guint minimum,
               guint maximum);
 

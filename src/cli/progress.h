@@ -4,8 +4,8 @@
 #pragma once
 #include "cli/migration.h"
 
-/* At most `columns` wide: "mirroring      [######------]  47 %  1.9 GiB of 4.0 GiB  113 MiB/s  36 s left". What has no
- * room is left out: first the time left, then the rate, the bytes, the bar. `now`: Unix seconds. */
+/* At most `columns` wide: "mirroring     [#####-----]  47 %  1.9 GiB of 4.0 GiB  113 MiB/s  36 s left".
+ * What has no room is left out: the bar first, then from the end. `now`: Unix seconds. */
 char *progress_bar(const migration *m, guint columns, double now);
 /* The same for a log: "mirroring: 1.9 GiB of 4.0 GiB (47 %), 113 MiB/s, 36 s left" */
 char *progress_text(const migration *m);

@@ -118,7 +118,7 @@ static void print_cells(const table *self, out *to, guint indent, const guint *w
                         const char *const *cells, int styled, out_style style)
 {
     guint start = before_last(self, widths, indent), width = out_width(to);
-    guint room = width > start + LAST_MIN ? width - start : 0;
+    guint room = width >= start + LAST_MIN ? width - start : 0;
     g_auto(GStrv) lines = text_wrap(cells[self->columns - 1], room);
 
     out_text(to, OUT_PLAIN, "%*s", (int)indent, "");

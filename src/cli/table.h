@@ -5,8 +5,8 @@
 
 typedef struct table table;
 
-/* `titles` is NULL-terminated; all "" gives a table without a heading. A title that begins with '>' makes its column
- * right-aligned (the '>' is not shown). */
+/* `titles` is NULL-terminated; all "" gives a table without a heading. A title that begins with '>'
+ * makes its column right-aligned (the '>' is not shown). */
 table *table_new(const char *const *titles);
 void table_free(table *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(table, table_free)

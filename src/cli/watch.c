@@ -142,16 +142,18 @@ static gboolean on_resize(gpointer user)
 static void on_changed(migration *m, void *user)
 {
     watch *self = user;
+    const migration *latest;
     int pending = self->pending;
 
-    view_show(self->shown, m);
-    if (migration_has_ended(m)) {
+    view_show(self->shown, m); /* takes it */
+    latest = view_latest(self->shown);
+    if (migration_has_ended(latest)) {
         if (self->asked) {
             stop_asking(self);
             out_line(self->owner->err, OUT_PLAIN, "%s", "");
         }
         view_end(self->shown);
-        finish(self, migration_exit_status(m));
+        finish(self, migration_exit_status(latest));
     } else if (pending) {
         self->pending = 0;
         on_signal(self, pending);

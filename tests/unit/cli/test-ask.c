@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From options to a request. */
+#include "cli/ask.h"
+
+#include <string.h>
+
+static void check(ask *wanted, const char *expected, const char *complaint)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) request = ask_request(wanted, "web01", "zulu", &error);
+
+    if (complaint) {
+        g_assert_null(request);
+        g_assert_nonnull(strstr(error->message, complaint));
+    } else {
+        g_autofree char *text = json_text(request);
+        g_assert_no_error(error);
+        g_assert_cmpstr(text, ==, expected);
+    }
+}
+
+#define RULES(...) ((char *[]){__VA_ARGS__, NULL})
+
+static void test_request(void)
+{
+    ask nothing = {0};
+    ask all = {.switches = RULES((char *)"vSwitch-VLAN500=Converged:500", (char *)"52:54:00:00:00:06=Converged:600,601"),
+               .storage = RULES((char *)"/var/lib/libvirt/images=/srv/ssd", (char *)"vdb=pool:fast"),
+               .formats = RULES((char *)"*=qcow2", (char *)"vda=raw"), .way_back = (char *)"0"};
+
+    check(&nothing, "{\"vm\":\"web01\",\"target\":\"zulu\"}", NULL);
+    check(&all,
+          "{\"vm\":\"web01\",\"target\":\"zulu\","
+          "\"switches\":{\"vSwitch-VLAN500\":\"Converged:500\",\"52:54:00:00:00:06\":\"Converged:600,601\"},"
+          "\"storage\":{\"/var/lib/libvirt/images\":\"/srv/ssd\",\"vdb\":\"pool:fast\"},"
+          "\"formats\":{\"*\":\"qcow2\",\"vda\":\"raw\"},\"way_back\":0}", NULL);
+}
+
+/* An equals sign may be part of a path: the one before the next path divides. */
+static void test_equals_in_paths(void)
+{
+    ask from = {.storage = RULES((char *)"/srv/a=b=/srv/c")};
+    ask to = {.storage = RULES((char *)"/srv/a=/srv/b=c")};
+    ask pool = {.storage = RULES((char *)"/srv/a=b=pool:x")};
+
+    check(&from, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a=b\":\"/srv/c\"}}", NULL);
+    check(&to, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a\":\"/srv/b=c\"}}", NULL);
+    check(&pool, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a=b\":\"pool:x\"}}", NULL);
+}
+
+static void test_mistakes(void)
+{
+    static const struct {
+        char *switches, *storage, *formats, *way_back, *complaint;
+    } cases[] = {
+        {"vSwitch", NULL, NULL, NULL, "--switch 'vSwitch': OLD=NEW"},
+        {"=Converged", NULL, NULL, NULL, "--switch '=Converged'"},
+        {"vSwitch=", NULL, NULL, NULL, "--switch 'vSwitch='"},
+        {NULL, "/a", NULL, NULL, "--storage '/a': FROM=TO"},
+        {NULL, NULL, "raw", NULL, "--format 'raw': DISK=qcow2"},
+        {NULL, NULL, NULL, "day", "--way-back 'day': hours from 0 to 8760"},
+        {NULL, NULL, NULL, "-1", "--way-back '-1'"},
+        {NULL, NULL, NULL, "8761", "--way-back '8761'"},
+        {NULL, NULL, NULL, "", "--way-back ''"},
+    };
+    ask twice = {.switches = RULES((char *)"a=b", (char *)"a=c")};
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        ask wanted = {.switches = cases[i].switches ? RULES(cases[i].switches) : NULL,
+                      .storage = cases[i].storage ? RULES(cases[i].storage) : NULL,
+                      .formats = cases[i].formats ? RULES(cases[i].formats) : NULL,
+                      .way_back = cases[i].way_back};
+        check(&wanted, NULL, cases[i].complaint);
+    }
+    check(&twice, NULL, "--switch says twice where 'a' goes");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/ask/request", test_request);
+    g_test_add_func("/ask/equals-signs-in-paths", test_equals_in_paths);
+    g_test_add_func("/ask/mistakes", test_mistakes);
+    return g_test_run();
+}
