@@ -19,8 +19,8 @@ static gboolean check_identity(const survey *s, GError **error)
             "it is there already.",
             s->here, virDomainGetName(same_uuid));
         findings_add(s->found, 1102, FINDING_BLOCKS, "uuid", fix,
-                     "%s already has a VM with the UUID of %s; it is called %s there.", s->here,
-                     m->name, virDomainGetName(same_uuid));
+                     "%s already has a VM with UUID %s; it is called %s there.", s->here, m->uuid,
+                     virDomainGetName(same_uuid));
         return TRUE;
     }
     if (!conn_error_is(VIR_ERR_NO_DOMAIN))

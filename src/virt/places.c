@@ -19,6 +19,11 @@ static const char *const system_directories[] = {
     "/proc", "/root", "/run", "/sbin", "/sys",  "/usr", "/var",   NULL};
 static const char *const for_machines[] = {"/var/lib/libvirt", "/var/log/libvirt", "/var/tmp",
                                            NULL};
+/* A file system of its own, mounted below one of these, was put there by who runs the host; except for those
+ * that the system itself mounts. */
+static const char *const mounted_below[] = {"/home/", "/run/", "/var/lib/", NULL};
+static const char *const mounted_by_system[] = {"/run/credentials", "/run/lock", "/run/systemd",
+                                                "/run/user", NULL};
 /* What a guest must not read: secrets and devices. */
 static const char *const not_to_read[] = {"/dev", "/etc", "/proc", "/root/.ssh",
                                           "/run", "/sys", NULL};
@@ -45,6 +50,29 @@ static char *resolve(const char *path)
     return g_strdup(real ? real : path);
 }
 
+/* Is the directory on a file system that is mounted for data? */
+static gboolean is_mounted(const char *directory)
+{
+    g_autofree char *root = g_strdup(directory);
+    struct stat st, above;
+
+    if (stat(root, &st))
+        return FALSE;
+    while (strcmp(root, "/")) {
+        g_autofree char *parent = g_path_get_dirname(root);
+        if (stat(parent, &above))
+            return FALSE;
+        if (above.st_dev != st.st_dev)
+            break;
+        g_free(root);
+        root = g_steal_pointer(&parent);
+    }
+    for (guint i = 0; mounted_below[i]; i++)
+        if (g_str_has_prefix(root, mounted_below[i]))
+            return !is_below(root, mounted_by_system);
+    return FALSE;
+}
+
 gboolean storage_may_land(const char *directory, const char *const *roots, const char *const *pools)
 {
     g_autofree char *real = resolve(directory);
@@ -54,7 +82,8 @@ gboolean storage_may_land(const char *directory, const char *const *roots, const
     if (roots && roots[0])
         return is_below(real, roots);
     return strcmp(real, "/") &&
-           (is_below(real, for_machines) || !is_below(real, system_directories));
+           (is_below(real, for_machines) || !is_below(real, system_directories) ||
+            is_mounted(real));
 }
 
 gboolean storage_may_read(const char *path)

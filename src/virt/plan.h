@@ -61,8 +61,9 @@ typedef struct {
     GStrv format_keys, format_values;
     /* Directories, with all below them, where files of VMs may be made on this host. A peer names
      * paths and may not write just anywhere: NULL or empty means any place but the system's own
-     * (/etc, /usr, /home, /var except /var/lib/libvirt, …). The directories of this host's active
-     * pools are always among them. */
+     * (/etc, /usr, /home, /run, /var except /var/lib/libvirt, …), where a file system mounted below
+     * /home, /run or /var/lib is not the system's. The directories of this host's active pools are
+     * always among them. */
     GStrv storage_roots;
     guint64 memory_reserve; /* bytes of this host's memory no VM may take */
 } plan_rules;

@@ -163,7 +163,9 @@ static void check_memory(const survey *s)
     have = space_text(available);
     if (available < s->machine->memory)
         findings_add(s->found, 4001, FINDING_BLOCKS, "memory",
-                     "Stop or move something there, or choose another host.",
+                     reserve ? "Stop or move something there, lower memory-reserve in its ferryd.conf, or "
+                               "choose another host."
+                             : "Stop or move something there, or choose another host.",
                      "The VM needs %s of memory, and %s has %s to give%s%s%s.", wanted, s->here,
                      have, reserve ? " (" : "", reserve ? kept : "",
                      reserve ? " are kept for the host)" : "");
