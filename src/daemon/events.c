@@ -126,7 +126,7 @@ workers_events events_of_workers(ferryd *self)
 
 gboolean events_take_up(ferryd *self, GError **error)
 {
-    g_autoptr(GPtrArray) unfinished = journal_list(self->book, TRUE, 0, error);
+    g_autoptr(GPtrArray) unfinished = journal_list(self->book, TRUE, G_MAXUINT, error);
 
     if (!unfinished)
         return FALSE;
