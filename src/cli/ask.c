@@ -35,7 +35,8 @@ static const char *divider(const char *rule)
     const char *before_path = strstr(rule, "=/"), *before_pool = strstr(rule, "=pool:");
 
     if (*rule == '/' && (before_path || before_pool))
-        return before_path && (!before_pool || before_path < before_pool) ? before_path : before_pool;
+        return before_path && (!before_pool || before_path < before_pool) ? before_path
+                                                                          : before_pool;
     return strchr(rule, '=');
 }
 
@@ -49,8 +50,8 @@ static gboolean add_map(JsonObject *request, const char *member, const char *opt
         g_autofree char *from = equals ? g_strndup(*rule, (gsize)(equals - *rule)) : NULL;
 
         if (!equals || equals == *rule || !equals[1]) {
-            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                        "--%s '%s': %s is expected", option, *rule, form);
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "--%s '%s': %s is expected",
+                        option, *rule, form);
             return FALSE;
         }
         if (json_object_has_member(map, from)) {
@@ -73,7 +74,8 @@ JsonObject *ask_request(const ask *self, const char *vm, const char *target, GEr
     json_object_set_string_member(request, "vm", vm);
     json_object_set_string_member(request, "target", target);
     if (!add_map(request, "switches", "switch", self->switches, "OLD=NEW or OLD=NEW:VLAN", error) ||
-        !add_map(request, "storage", "storage", self->storage, "FROM=TO or FROM=pool:NAME", error) ||
+        !add_map(request, "storage", "storage", self->storage, "FROM=TO or FROM=pool:NAME",
+                 error) ||
         !add_map(request, "formats", "format", self->formats, "DISK=qcow2 or DISK=raw", error))
         return NULL;
     if (self->way_back) {

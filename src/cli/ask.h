@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The options that say how a VM is to land, which compare and migrate share, and the request they make.
+/* The options that say how a VM is to land, which compare and migrate share, and the request they
+ * make.
  *
  * Only their form is checked here; whether a switch or a directory exists is ferryd's to know.
  */

@@ -34,17 +34,20 @@ void cli_close(cli *self)
     g_clear_pointer(&self->color, g_free);
 }
 
-static GOptionContext *options(cli *self, const GOptionEntry *own, const char *about, gboolean *help)
+static GOptionContext *options(cli *self, const GOptionEntry *own, const char *about,
+                               gboolean *help)
 {
     const GOptionEntry common[] = {
         {"json", 0, 0, G_OPTION_ARG_NONE, &self->json, "Print JSON, one object a line", NULL},
-        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &self->socket, "ferryd's API (" CLI_SOCKET ")", "PATH"},
-        {"color", 0, 0, G_OPTION_ARG_FILENAME, &self->color, "Colour: auto, always or never", "WHEN"},
+        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &self->socket, "ferryd's API (" CLI_SOCKET ")",
+         "PATH"},
+        {"color", 0, 0, G_OPTION_ARG_FILENAME, &self->color, "Colour: auto, always or never",
+         "WHEN"},
         {"help", 'h', 0, G_OPTION_ARG_NONE, help, "Show this help", NULL},
         {NULL}};
     g_autofree char *program = g_strconcat("ferry ", self->command->name, NULL);
-    g_autofree char *summary = g_strdup_printf("%c%s.", g_ascii_toupper(*self->command->help),
-                                               self->command->help + 1);
+    g_autofree char *summary =
+        g_strdup_printf("%c%s.", g_ascii_toupper(*self->command->help), self->command->help + 1);
     GOptionContext *context = g_option_context_new(self->command->arguments);
 
     g_set_prgname(program);

@@ -42,7 +42,8 @@ void cli_close(cli *self);
 
 /* Splits a command's arguments into options (`own`, and those every command has) and operands,
  * which are what stays in *args behind the name. `own` and `about`, the last paragraph of the help,
- * may be NULL. Returns -1: go on; else an exit status: help was given, or a usage error explained. */
+ * may be NULL. Returns -1: go on; else an exit status: help was given, or a usage error explained.
+ */
 int cli_parse(cli *self, GStrv *args, const GOptionEntry *own, const char *about, guint minimum,
               guint maximum);
 
@@ -54,7 +55,8 @@ int cli_fail(cli *self, int status, const char *code, JsonArray *found, const ch
 int cli_usage(cli *self, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* One call of the API. NULL: why was explained to the user, and *status is the exit status. */
-JsonObject *cli_call(cli *self, const char *method, const char *path, JsonObject *body, int *status);
+JsonObject *cli_call(cli *self, const char *method, const char *path, JsonObject *body,
+                     int *status);
 /* Explains why the last call on `api` failed; returns the exit status. */
 int cli_explain(cli *self, const client *api, const GError *error);
 /* "/v1/migrations/", the escaped `part`, `suffix`. Caller frees. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ferry compare: would a move work, what would it change, and if not, why. Nothing is changed anywhere. */
+/* ferry compare: would a move work, what would it change, and if not, why. Nothing is touched. */
 #include "cli/ask.h"
 #include "cli/report.h"
 
-static const char about[] = "Takes the options of 'ferry migrate' and answers for exactly that move. The exit status\n"
-                            "is 0 if it is possible and 3 if not.";
+static const char about[] =
+    "Takes the options of 'ferry migrate' and answers for exactly that move. The exit status\n"
+    "is 0 if it is possible and 3 if not.";
 
 static int print_report(cli *self, JsonObject *answer, const char *vm, const char *target)
 {
@@ -31,7 +32,8 @@ static int print_report(cli *self, JsonObject *answer, const char *vm, const cha
     if (possible)
         out_line(self->out, OUT_GOOD, "%s can move to %s.", vm, target);
     else
-        out_line(self->out, OUT_BAD, "%s cannot move to %s as asked: fix what blocks it.", vm, target);
+        out_line(self->out, OUT_BAD, "%s cannot move to %s as asked: fix what blocks it.", vm,
+                 target);
     return possible ? CLI_OK : CLI_BLOCKED;
 }
 

@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const cli_command commands[] = {
-    {"compare", compare_command, "VM TARGET", "tell whether a VM could move to a host, and what would change"},
+    {"compare", compare_command, "VM TARGET",
+     "tell whether a VM could move to a host, and what would change"},
     {"migrate", migrate_command, "VM TARGET", "move a running VM, with its disks, to another host"},
     {"status", status_command, "[ID]", "show one move, or all that are under way"},
     {"list", list_command, "", "list moves from and to this host"},

@@ -223,8 +223,8 @@ static gpointer cancel_move(gpointer user)
     cancel_call *call = user;
     g_autoptr(client) api = client_local(call->self->socket);
     GError *error = NULL;
-    JsonObject *answer = client_call(api, "POST", call->path, NULL, CLIENT_TIMEOUT,
-                                     call->self->stop, &error);
+    JsonObject *answer =
+        client_call(api, "POST", call->path, NULL, CLIENT_TIMEOUT, call->self->stop, &error);
 
     if (answer)
         json_object_unref(answer);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Follows one move through the API in a thread of its own: starts it, or finds it, then waits for each
- * change. A ferryd that goes away is waited for, because the move goes on without it.
+/* Follows one move through the API in a thread of its own: starts it, or finds it, then waits for
+ * each change. A ferryd that goes away is waited for, because the move goes on without it.
  *
- * All functions are for the thread that runs the default main context, where events are told as well.
+ * All functions are for the thread that runs the default main context, where events are told as
+ * well.
  */
 #pragma once
 #include "api/client.h"

@@ -10,7 +10,8 @@ static void list_commands(cli *self)
     g_autoptr(table) rows = table_new((const char *[]){"", "", NULL});
 
     out_line(self->out, OUT_PLAIN, "Usage: ferry COMMAND [ARGUMENT…] [OPTION…]");
-    out_line(self->out, OUT_PLAIN, "Moves running virtual machines, with their disks, between hosts that share "
+    out_line(self->out, OUT_PLAIN,
+             "Moves running virtual machines, with their disks, between hosts that share "
              "nothing.");
     out_line(self->out, OUT_PLAIN, "%s", "");
     for (const cli_command *c = self->commands; c->name; c++) {

@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-static const char about[] = "Moves under way come first, then the latest. Without --all, those that ended more than an\n"
-                            "hour ago are left out.";
+static const char about[] =
+    "Moves under way come first, then the latest. Without --all, those that ended more than an\n"
+    "hour ago are left out.";
 
 static out_style style_of(const migration *m)
 {
@@ -23,7 +24,8 @@ static void add(table *rows, const migration *m)
     g_autofree char *id = migration_short_id(m), *peer = migration_direction(m);
     g_autofree char *began = text_time(m->began), *progress = NULL;
     g_autofree char *took = text_duration(m->total_seconds >= 0 ? m->total_seconds
-                                          : m->began >= 0       ? MAX(0, now - m->began) : -1);
+                                          : m->began >= 0       ? MAX(0, now - m->began)
+                                                                : -1);
     const char *says = m->error_text ? m->error_text : m->waiting;
 
     if (!says && !migration_has_ended(m) && m->total > 0) {
@@ -48,7 +50,8 @@ static int print_list(cli *self, JsonObject *answer)
     for (guint i = 0; i < json_array_get_length(array); i++) {
         JsonNode *node = json_array_get_element(array, i);
         g_autoptr(migration) m = JSON_NODE_HOLDS_OBJECT(node)
-                                     ? migration_from_json(json_node_get_object(node), NULL) : NULL;
+                                     ? migration_from_json(json_node_get_object(node), NULL)
+                                     : NULL;
         if (m)
             add(rows, m);
     }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const char about[] =
-    "Options may be given several times, except --way-back. While the move is watched, Ctrl-C asks\n"
-    "what to do with it. The end of this program never ends a move.\n"
+    "Options may be given several times, except --way-back. While the move is watched,\n"
+    "Ctrl-C asks what to do with it. The end of this program never ends a move.\n"
     "\n"
     "Example:\n"
     "  ferry migrate web01 zulu --switch vSwitch-VLAN500=Converged:500 \\\n"

@@ -19,7 +19,7 @@ typedef struct {
     double blackout_ms, total_seconds;
     gint64 channels_alive, channels_wanted;
     double way_back_until;
-    JsonObject *changes;      /* NULL: not known */
+    JsonObject *changes;                  /* NULL: not known */
     JsonArray *way_back_disks, *findings; /* NULL: none */
 } migration;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Output on a terminal or into a pipe. Everything printed goes through text_safe, so that no text of a
- * peer can steer the terminal; colour is added afterwards, and only where it was asked for or a
- * terminal shows it. One thread.
+/* Output on a terminal or into a pipe. Everything printed goes through text_safe, so that no text
+ * of a peer can steer the terminal; colour is added afterwards, and only where it was asked for or
+ * a terminal shows it. One thread.
  */
 #pragma once
 #include <glib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ferry pair: two hosts learn each other's certificates, with a token made on one and typed on the other. */
+/* ferry pair: two hosts learn to trust each other, with a token made on one and typed on the other. */
 #include "cli/cli.h"
 #include "cli/text.h"
 
@@ -10,9 +10,9 @@
 #define TOKEN_MAX 128 /* characters typed */
 
 static const char about[] =
-    "On one host run 'ferry pair --accept': it shows a token, which is good once and for 10 minutes.\n"
-    "On the other run 'ferry pair HOST' and type that token. From then on each trusts the other,\n"
-    "and nobody else. The fingerprints both show may be compared.";
+    "On one host run 'ferry pair --accept': it shows a token, good once and for 10 minutes.\n"
+    "On the other run 'ferry pair HOST' and type that token. From then on each trusts the\n"
+    "other, and nobody else. The fingerprints both show may be compared.";
 
 static const char *member(JsonObject *object, const char *name)
 {
@@ -38,7 +38,8 @@ static int accept_peer(cli *self)
     out_line(self->out, OUT_BOLD, "%s", member(answer, "token"));
     out_line(self->out, OUT_PLAIN, "Good until:  %s", until);
     out_line(self->out, OUT_PLAIN, "Fingerprint: %s", member(answer, "fingerprint"));
-    out_line(self->out, OUT_PLAIN, "On the other host run 'ferry pair %s' and type the token there.",
+    out_line(self->out, OUT_PLAIN,
+             "On the other host run 'ferry pair %s' and type the token there.",
              member(answer, "name"));
     return CLI_OK;
 }

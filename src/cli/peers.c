@@ -36,8 +36,10 @@ int peers_command(cli *self, GStrv *args)
         if (!peer)
             continue;
         expires = text_time(json_object_get_double_member_with_default(peer, "expires", -1));
-        table_row(rows, (const char *[]){member(peer, "name"), member(peer, "address"), expires,
-                                         member(peer, "fingerprint")}, 0, OUT_BOLD);
+        table_row(rows,
+                  (const char *[]){member(peer, "name"), member(peer, "address"), expires,
+                                   member(peer, "fingerprint")},
+                  0, OUT_BOLD);
     }
     table_print(rows, self->out, 0);
     return CLI_OK;

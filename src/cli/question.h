@@ -6,9 +6,9 @@
 
 typedef struct question question;
 
-/* `letters`: the first letters answers may have; others ask again. `answered` is told one of them, in
- * lower case, or 0 when the input has ended (Ctrl-D). What was typed before is thrown away: it was
- * not meant for this. */
+/* `letters`: the first letters answers may have; others ask again. `answered` is told one of them,
+ * in lower case, or 0 when the input has ended (Ctrl-D). What was typed before is thrown away: it
+ * was not meant for this. */
 question *question_new(out *to, const char *text, const char *letters,
                        void (*answered)(char letter, void *user), void *user);
 /* May be called from `answered`. */

@@ -45,11 +45,13 @@ static GPtrArray *objects(JsonObject *parent, const char *member)
 static void finding_row(table *rows, JsonObject *finding, out_style style)
 {
     const char *text = string(finding, "text"), *fix = string(finding, "fix");
-    g_autofree char *says = fix ? g_strdup_printf("%s\nFix: %s", text ? text : "", fix)
-                                : g_strdup(text);
+    g_autofree char *says =
+        fix ? g_strdup_printf("%s\nFix: %s", text ? text : "", fix) : g_strdup(text);
 
-    table_row(rows, (const char *[]){string(finding, "code"), string(finding, "severity"),
-                                     string(finding, "subject"), says}, 1, style);
+    table_row(rows,
+              (const char *[]){string(finding, "code"), string(finding, "severity"),
+                               string(finding, "subject"), says},
+              1, style);
 }
 
 void report_findings(JsonArray *found, out *to)
@@ -65,7 +67,8 @@ void report_findings(JsonArray *found, out *to)
             while (own < G_N_ELEMENTS(ranks) && g_strcmp0(severity, ranks[own].severity))
                 own++;
             if (finding && own == rank)
-                finding_row(rows, finding, own < G_N_ELEMENTS(ranks) ? ranks[own].style : OUT_PLAIN);
+                finding_row(rows, finding,
+                            own < G_N_ELEMENTS(ranks) ? ranks[own].style : OUT_PLAIN);
         }
     table_print(rows, to, 0);
 }
@@ -98,8 +101,9 @@ static char *format_change(JsonObject *disk)
     gint64 capacity = number(disk, "capacity");
     g_autofree char *size = capacity < 0 ? g_strdup("size not known") : text_size(capacity);
 
-    return g_strcmp0(old, new) ? g_strdup_printf("%s -> %s, %s", old ? old : "?", new ? new : "?", size)
-                               : g_strdup_printf("%s, %s", new ? new : "?", size);
+    return g_strcmp0(old, new)
+               ? g_strdup_printf("%s -> %s, %s", old ? old : "?", new ? new : "?", size)
+               : g_strdup_printf("%s, %s", new ? new : "?", size);
 }
 
 void report_changes(JsonObject *changes, out *to)
@@ -118,8 +122,8 @@ void report_changes(JsonObject *changes, out *to)
         JsonObject *disk = disks->pdata[i];
         const char *old = string(disk, "old_path"), *new = string(disk, "new_path");
         g_autofree char *format = format_change(disk);
-        g_autofree char *change = g_strdup_printf("%s -> %s\n%s", old ? old : "?", new ? new : "?",
-                                                  format);
+        g_autofree char *change =
+            g_strdup_printf("%s -> %s\n%s", old ? old : "?", new ? new : "?", format);
         table_row(rows, (const char *[]){"disk", string(disk, "target"), change}, -1, OUT_PLAIN);
     }
     table_print(rows, to, 2);

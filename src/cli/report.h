@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a comparison found and what a move changes, as tables for people. All take JSON of the API as it
- * is, and show what they understand of it. */
+/* What a comparison found and what a move changes, as tables for people. All take JSON of the API
+ * as it is, and show what they understand of it. */
 #pragma once
 #include "base/json.h"
 #include "cli/out.h"

@@ -46,7 +46,8 @@ static int show_running(cli *self)
     for (guint i = 0; i < json_array_get_length(array); i++) {
         JsonNode *node = json_array_get_element(array, i);
         g_autoptr(migration) m = JSON_NODE_HOLDS_OBJECT(node)
-                                     ? migration_from_json(json_node_get_object(node), NULL) : NULL;
+                                     ? migration_from_json(json_node_get_object(node), NULL)
+                                     : NULL;
         if (!m || migration_has_ended(m))
             continue;
         if (!cli_print_json(self, m->json))
@@ -54,17 +55,17 @@ static int show_running(cli *self)
         shown++;
     }
     if (!shown && !self->json)
-        out_line(self->out, OUT_PLAIN, "No move is under way; 'ferry list --all' shows those that were.");
+        out_line(self->out, OUT_PLAIN,
+                 "No move is under way; 'ferry list --all' shows those that were.");
     return CLI_OK;
 }
 
 int status_command(cli *self, GStrv *args)
 {
     gboolean watch = FALSE;
-    const GOptionEntry entries[] = {
-        {"watch", 0, 0, G_OPTION_ARG_NONE, &watch, "Watch the move to its end, as 'ferry migrate' does",
-         NULL},
-        {NULL}};
+    const GOptionEntry entries[] = {{"watch", 0, 0, G_OPTION_ARG_NONE, &watch,
+                                     "Watch the move to its end, as 'ferry migrate' does", NULL},
+                                    {NULL}};
     int status = cli_parse(self, args, entries, about, 0, 1);
 
     if (status >= 0)

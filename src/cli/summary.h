@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A move in a few lines: what it is doing, or how it ended, what it cost and changed, and the way back. */
+/* A move in a few lines: what it is doing, or how it ended, what it cost and changed, and the way
+ * back. */
 #pragma once
 #include "cli/migration.h"
 #include "cli/out.h"

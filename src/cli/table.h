@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A table of text: columns as wide as their content, the last one wrapped to what the terminal leaves. */
+/* A table of text: columns as wide as their content, the last one wrapped to what the terminal
+ * leaves. */
 #pragma once
 #include "cli/out.h"
 

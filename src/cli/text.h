@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Text for people: what is safe to show, how wide it is, and sizes, rates and times as one reads them.
+/* Text for people: what is safe to show, how wide it is, and sizes, rates and times as one reads
+ * them.
  *
  * Pure functions. Whatever comes from a peer, a VM or a file may hold escape sequences that
- * reprogram a terminal, or marks that turn the direction of writing around: text_safe takes them out.
- * All strings returned are the caller's.
+ * reprogram a terminal, or marks that turn the direction of writing around: text_safe takes them
+ * out. All strings returned are the caller's.
  */
 #pragma once
 #include <glib.h>
 
-/* Valid UTF-8 without control and format characters: each is replaced by '?', a line break or tab by a
- * blank. NULL gives "-". */
+/* Valid UTF-8 without control and format characters: each is replaced by '?', a line break or tab
+ * by a blank. NULL gives "-". */
 char *text_safe(const char *text);
 /* The same for JSON text, where such characters can only stand inside strings: there they become
  * \u escapes, so that nothing is lost. */
@@ -21,8 +22,8 @@ guint text_width(const char *text);
 char *text_cut(const char *text, guint columns);
 /* At least `columns` wide. */
 char *text_pad(const char *text, guint columns, gboolean right);
-/* Lines of at most `columns` (0: no limit), broken at blanks, and inside words that are longer; "\n" in
- * `text` always breaks. At least one line. */
+/* Lines of at most `columns` (0: no limit), broken at blanks, and inside words that are longer;
+ * "\n" in `text` always breaks. At least one line. */
 GStrv text_wrap(const char *text, guint columns);
 
 /* Units of 1024: "0 B", "999 B", "1.5 KiB", "118 MiB"; negative is "?". */

@@ -17,6 +17,7 @@ int unpair_command(cli *self, GStrv *args)
     if (!answer)
         return status;
     if (!cli_print_json(self, answer))
-        out_line(self->out, OUT_PLAIN, "%s is forgotten; it may still trust this host.", (*args)[1]);
+        out_line(self->out, OUT_PLAIN, "%s is forgotten; it may still trust this host.",
+                 (*args)[1]);
     return CLI_OK;
 }

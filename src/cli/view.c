@@ -13,8 +13,8 @@
 struct view {
     cli *owner;
     migration *latest;
-    gint64 line_at;   /* monotonic µs of the last line in a pipe */
-    char *line;       /* that line */
+    gint64 line_at; /* monotonic µs of the last line in a pipe */
+    char *line;     /* that line */
     gboolean held;
     GPtrArray *later; /* of held_line, while held */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A move as it is watched: a bar per phase on a terminal, lines in a pipe, JSON lines with --json. */
+/* A move as it is watched: a bar per phase on a terminal, lines in a pipe, JSON lines with --json.
+ */
 #pragma once
 #include "cli/cli.h"
 #include "cli/migration.h"

@@ -18,7 +18,7 @@ typedef struct {
     view *shown;
     question *asked;
     gboolean interrupted; /* without a person to ask: SIGINT came once */
-    int pending; /* a signal that came before the move was known */
+    int pending;          /* a signal that came before the move was known */
     int status;
 } watch;
 
@@ -34,10 +34,13 @@ static void detach(watch *self, int number)
     const migration *m = view_latest(self->shown);
 
     if (m)
-        view_say(self->shown, "the move goes on without being watched; 'ferry status %.8s --watch' "
-                 "shows it again", m->id);
+        view_say(self->shown,
+                 "the move goes on without being watched; 'ferry status %.8s --watch' "
+                 "shows it again",
+                 m->id);
     else
-        view_say(self->shown, "ferryd has not answered yet; 'ferry list' tells whether the move began");
+        view_say(self->shown,
+                 "ferryd has not answered yet; 'ferry list' tells whether the move began");
     finish(self, CLI_SIGNAL + number);
 }
 
@@ -46,7 +49,8 @@ static void cancel(watch *self)
     const migration *m = view_latest(self->shown);
 
     if (!migration_may_cancel(m)) {
-        view_say(self->shown, "the move is past the point where it could be cancelled; it will end soon");
+        view_say(self->shown,
+                 "the move is past the point where it could be cancelled; it will end soon");
         return;
     }
     view_say(self->shown, "cancelling the move; %s goes on where it is", m->vm);
@@ -79,10 +83,12 @@ static void ask(watch *self)
     out_line(self->owner->err, OUT_PLAIN, "%s", "");
     if (migration_may_cancel(m))
         text = g_strdup_printf("%s is in %s: [c]ontinue watching, [d]etach and leave it running, "
-                               "[a]bort the move?", m->vm, m->phase);
+                               "[a]bort the move?",
+                               m->vm, m->phase);
     else
         text = g_strdup_printf("%s is in %s and cannot be aborted any more: [c]ontinue watching, "
-                               "[d]etach and leave it running?", m->vm, m->phase);
+                               "[d]etach and leave it running?",
+                               m->vm, m->phase);
     self->asked = question_new(self->owner->err, text, migration_may_cancel(m) ? "cda" : "cd",
                                on_answer, self);
 }
@@ -162,8 +168,8 @@ static void on_changed(migration *m, void *user)
 
 static void on_away(const GError *error, void *user)
 {
-    view_say(((watch *)user)->shown, "%s; the move goes on without it, waiting for ferryd to be back",
-             error->message);
+    view_say(((watch *)user)->shown,
+             "%s; the move goes on without it, waiting for ferryd to be back", error->message);
 }
 
 static void on_back(void *user)
@@ -214,7 +220,7 @@ int watch_run(cli *owner, JsonObject *request, const char *id)
     g_autoptr(GPtrArray) sources = g_ptr_array_new_with_free_func(source_end);
     GSource *tick = g_timeout_source_new_seconds(1);
 
-    /* In "ferry migrate … | tee log", Ctrl-C ends tee as well: that must not end us before we have asked. */
+    /* In "ferry migrate … | tee", Ctrl-C ends tee too: that must not end us before we asked. */
     signal(SIGPIPE, SIG_IGN);
     self.loop = g_main_loop_new(NULL, FALSE);
     self.shown = view_new(owner);
@@ -225,7 +231,8 @@ int watch_run(cli *owner, JsonObject *request, const char *id)
     g_source_set_callback(tick, on_resize, &self, NULL);
     g_source_attach(tick, NULL);
     g_ptr_array_add(sources, tick);
-    self.following = follow_new(owner->socket ? owner->socket : CLI_SOCKET, request, id, &events, &self);
+    self.following =
+        follow_new(owner->socket ? owner->socket : CLI_SOCKET, request, id, &events, &self);
     g_main_loop_run(self.loop);
     question_free(self.asked);
     follow_free(self.following);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Watching a move to its end at the command line, and what Ctrl-C means meanwhile.
  *
- * Ending this program never ends a move by itself. SIGTERM and SIGHUP end the watching. SIGINT asks, where
- * a person can be asked; else the first one cancels the move of whoever started it, the second one
- * ends the watching.
+ * Ending this program never ends a move by itself. SIGTERM and SIGHUP end the watching. SIGINT
+ * asks, where a person can be asked; else the first one cancels the move of whoever started it, the
+ * second one ends the watching.
  */
 #pragma once
 #include "cli/cli.h"

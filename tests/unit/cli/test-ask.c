@@ -24,16 +24,21 @@ static void check(ask *wanted, const char *expected, const char *complaint)
 static void test_request(void)
 {
     ask nothing = {0};
-    ask all = {.switches = RULES((char *)"vSwitch-VLAN500=Converged:500", (char *)"52:54:00:00:00:06=Converged:600,601"),
-               .storage = RULES((char *)"/var/lib/libvirt/images=/srv/ssd", (char *)"vdb=pool:fast"),
-               .formats = RULES((char *)"*=qcow2", (char *)"vda=raw"), .way_back = (char *)"0"};
+    ask all = {.switches = RULES((char *)"vSwitch-VLAN500=Converged:500",
+                                 (char *)"52:54:00:00:00:06=Converged:600,601"),
+               .storage =
+                   RULES((char *)"/var/lib/libvirt/images=/srv/ssd", (char *)"vdb=pool:fast"),
+               .formats = RULES((char *)"*=qcow2", (char *)"vda=raw"),
+               .way_back = (char *)"0"};
 
     check(&nothing, "{\"vm\":\"web01\",\"target\":\"zulu\"}", NULL);
     check(&all,
           "{\"vm\":\"web01\",\"target\":\"zulu\","
-          "\"switches\":{\"vSwitch-VLAN500\":\"Converged:500\",\"52:54:00:00:00:06\":\"Converged:600,601\"},"
+          "\"switches\":{\"vSwitch-VLAN500\":\"Converged:500\",\"52:54:00:00:00:06\":\"Converged:"
+          "600,601\"},"
           "\"storage\":{\"/var/lib/libvirt/images\":\"/srv/ssd\",\"vdb\":\"pool:fast\"},"
-          "\"formats\":{\"*\":\"qcow2\",\"vda\":\"raw\"},\"way_back\":0}", NULL);
+          "\"formats\":{\"*\":\"qcow2\",\"vda\":\"raw\"},\"way_back\":0}",
+          NULL);
 }
 
 /* An equals sign may be part of a path: the one before the next path divides. */
@@ -43,9 +48,12 @@ static void test_equals_in_paths(void)
     ask to = {.storage = RULES((char *)"/srv/a=/srv/b=c")};
     ask pool = {.storage = RULES((char *)"/srv/a=b=pool:x")};
 
-    check(&from, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a=b\":\"/srv/c\"}}", NULL);
-    check(&to, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a\":\"/srv/b=c\"}}", NULL);
-    check(&pool, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a=b\":\"pool:x\"}}", NULL);
+    check(&from, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a=b\":\"/srv/c\"}}",
+          NULL);
+    check(&to, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a\":\"/srv/b=c\"}}",
+          NULL);
+    check(&pool, "{\"vm\":\"web01\",\"target\":\"zulu\",\"storage\":{\"/srv/a=b\":\"pool:x\"}}",
+          NULL);
 }
 
 static void test_mistakes(void)

@@ -8,7 +8,9 @@
 
 #include <string.h>
 
-#define HEAD "\"id\": \"5d0f1234-0000-4000-8000-000000000001\", \"vm\": \"web01\", \"peer\": \"zulu\", \"role\": \"source\", \"version\": 3"
+#define HEAD                                                                                       \
+    "\"id\": \"5d0f1234-0000-4000-8000-000000000001\", \"vm\": \"web01\", \"peer\": \"zulu\", "    \
+    "\"role\": \"source\", \"version\": 3"
 
 static migration *parse(const char *members)
 {
@@ -24,7 +26,8 @@ static migration *parse(const char *members)
 }
 
 static const char copying[] =
-    "\"phase\": \"mirroring\", \"phase_began\": 1000.0, \"waiting\": null, \"channels\": {\"alive\": 4, \"wanted\": 4, \"lost\": 0},"
+    "\"phase\": \"mirroring\", \"phase_began\": 1000.0, \"waiting\": null, \"channels\": "
+    "{\"alive\": 4, \"wanted\": 4, \"lost\": 0},"
     "\"progress\": {\"done\": 2147483648, \"total\": 4294967296, \"rate\": 123731968, \"eta\": 36}";
 
 static void test_bar(void)
@@ -33,11 +36,14 @@ static void test_bar(void)
     g_autofree char *wide = progress_bar(m, 100, 1010);
     g_autofree char *narrow = progress_bar(m, 40, 1010);
 
-    g_assert_cmpstr(wide, ==, "mirroring     [#################------------------]   50 %  2.0 GiB of 4.0 GiB  118 MiB/s  36 s left");
+    g_assert_cmpstr(wide, ==,
+                    "mirroring     [#################------------------]   50 %  2.0 GiB of 4.0 "
+                    "GiB  118 MiB/s  36 s left");
     g_assert_cmpstr(narrow, ==, "mirroring      50 %  2.0 GiB of 4.0 GiB");
 }
 
-/* It never sticks out, always names phase and share while there is room, and grows with its room. */
+/* It never sticks out, always names phase and share while there is room, and grows with its room.
+ */
 static void test_every_width(void)
 {
     g_autoptr(migration) m = parse(copying);
@@ -55,10 +61,11 @@ static void test_every_width(void)
 static void test_log_line(void)
 {
     g_autoptr(migration) m = parse(copying);
-    g_autoptr(migration) lame = parse(
-        "\"phase\": \"mirroring\", \"channels\": {\"alive\": 2, \"wanted\": 4},"
-        "\"progress\": {\"done\": 0, \"total\": 4096, \"rate\": 0, \"eta\": null}");
-    g_autoptr(migration) queued = parse("\"phase\": \"queued\", \"waiting\": \"zulu has no free slot\"");
+    g_autoptr(migration) lame =
+        parse("\"phase\": \"mirroring\", \"channels\": {\"alive\": 2, \"wanted\": 4},"
+              "\"progress\": {\"done\": 0, \"total\": 4096, \"rate\": 0, \"eta\": null}");
+    g_autoptr(migration) queued =
+        parse("\"phase\": \"queued\", \"waiting\": \"zulu has no free slot\"");
     g_autoptr(migration) bare = parse("\"phase\": \"landing\"");
     g_autofree char *line = progress_text(m), *lame_line = progress_text(lame);
     g_autofree char *queued_line = progress_text(queued), *bare_line = progress_text(bare);
@@ -71,7 +78,8 @@ static void test_log_line(void)
 
 static void test_unmeasured(void)
 {
-    g_autoptr(migration) queued = parse("\"phase\": \"queued\", \"waiting\": \"zulu\\u001b[2J is full\"");
+    g_autoptr(migration) queued =
+        parse("\"phase\": \"queued\", \"waiting\": \"zulu\\u001b[2J is full\"");
     g_autoptr(migration) landing = parse("\"phase\": \"landing\", \"phase_began\": 1000");
     g_autofree char *waits = progress_bar(queued, 60, 1010), *age = progress_bar(landing, 60, 1012);
     g_autofree char *early = progress_bar(landing, 60, 900);
@@ -105,9 +113,12 @@ static void test_ends(void)
         {"\"phase\": \"committing\"", FALSE, FALSE, CLI_FAILED},
         {"\"phase\": \"cleaning\"", FALSE, FALSE, CLI_FAILED},
         {"\"phase\": \"completed\"", TRUE, FALSE, CLI_OK},
-        {"\"phase\": \"cancelled\", \"error\": {\"code\": \"cancelled\", \"text\": \"x\"}", TRUE, FALSE, CLI_CANCELLED},
-        {"\"phase\": \"failed\", \"error\": {\"code\": \"peer-error\", \"text\": \"x\"}", TRUE, FALSE, CLI_FAILED},
-        {"\"phase\": \"failed\", \"error\": {\"code\": \"blocked\", \"text\": \"x\"}", TRUE, FALSE, CLI_BLOCKED},
+        {"\"phase\": \"cancelled\", \"error\": {\"code\": \"cancelled\", \"text\": \"x\"}", TRUE,
+         FALSE, CLI_CANCELLED},
+        {"\"phase\": \"failed\", \"error\": {\"code\": \"peer-error\", \"text\": \"x\"}", TRUE,
+         FALSE, CLI_FAILED},
+        {"\"phase\": \"failed\", \"error\": {\"code\": \"blocked\", \"text\": \"x\"}", TRUE, FALSE,
+         CLI_BLOCKED},
         {"\"phase\": \"teleporting\"", FALSE, TRUE, CLI_FAILED},
     };
 
@@ -123,10 +134,11 @@ static void test_ends(void)
 /* Types a ferryd of another version might send are "not known", never a crash or a zero. */
 static void test_strange_types(void)
 {
-    g_autoptr(migration) m = parse("\"phase\": \"mirroring\", \"progress\": [1], \"wire_bytes\": \"many\","
-                                   "\"began\": {}, \"error\": \"bad\", \"channels\": null, \"changes\": 1,"
-                                   "\"way_back\": [], \"findings\": {}, \"blackout_ms\": true,"
-                                   "\"logical_bytes\": -5");
+    g_autoptr(migration) m =
+        parse("\"phase\": \"mirroring\", \"progress\": [1], \"wire_bytes\": \"many\","
+              "\"began\": {}, \"error\": \"bad\", \"channels\": null, \"changes\": 1,"
+              "\"way_back\": [], \"findings\": {}, \"blackout_ms\": true,"
+              "\"logical_bytes\": -5");
 
     g_assert_cmpint(m->done, ==, -1);
     g_assert_cmpint(m->wire_bytes, ==, -1);
@@ -150,11 +162,13 @@ static void test_missing(void)
 
 static void test_summary(void)
 {
-    g_autoptr(migration) m = parse(
-        "\"phase\": \"completed\", \"began\": 1790000000, \"ended\": 1790000041.2, \"total_seconds\": 41.2,"
-        "\"blackout_ms\": 167.6, \"wire_bytes\": 1288490188, \"logical_bytes\": 4617089843,"
-        "\"way_back\": {\"until\": 1790086442, \"disks\": [\"/a/x.qcow2.ferry-5d0f\", \"/a/y.raw.ferry-5d0f\"]},"
-        "\"changes\": {\"nics\": [], \"disks\": []}");
+    g_autoptr(migration) m =
+        parse("\"phase\": \"completed\", \"began\": 1790000000, \"ended\": 1790000041.2, "
+              "\"total_seconds\": 41.2,"
+              "\"blackout_ms\": 167.6, \"wire_bytes\": 1288490188, \"logical_bytes\": 4617089843,"
+              "\"way_back\": {\"until\": 1790086442, \"disks\": [\"/a/x.qcow2.ferry-5d0f\", "
+              "\"/a/y.raw.ferry-5d0f\"]},"
+              "\"changes\": {\"nics\": [], \"disks\": []}");
     char *text;
     size_t length;
     FILE *stream = open_memstream(&text, &length);
@@ -166,7 +180,8 @@ static void test_summary(void)
     g_assert_true(g_str_has_prefix(text, "web01 runs on zulu now\n"));
     g_assert_nonnull(strstr(text, "\n  total time  41 s, began "));
     g_assert_nonnull(strstr(text, "\n  blackout    168 ms\n"));
-    g_assert_nonnull(strstr(text, "\n  moved       4.3 GiB of disks and memory, 1.2 GiB on the wire (28 %)\n"));
+    g_assert_nonnull(
+        strstr(text, "\n  moved       4.3 GiB of disks and memory, 1.2 GiB on the wire (28 %)\n"));
     g_assert_nonnull(strstr(text, " (1 d 0 h), with the disks kept here:\n"
                                   "              /a/x.qcow2.ferry-5d0f\n"
                                   "              /a/y.raw.ferry-5d0f\n"));

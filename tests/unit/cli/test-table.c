@@ -33,7 +33,8 @@ static table *sample(void)
 {
     table *t = table_new((const char *[]){"ID", ">TOOK", "TEXT", NULL});
 
-    table_row(t, (const char *[]){"5d0f", "36 s", "the quick brown fox jumps over the lazy dog"}, 0, OUT_BOLD);
+    table_row(t, (const char *[]){"5d0f", "36 s", "the quick brown fox jumps over the lazy dog"}, 0,
+              OUT_BOLD);
     table_row(t, (const char *[]){"9", "1 h 02 min", NULL}, -1, OUT_PLAIN);
     return t;
 }
@@ -150,7 +151,8 @@ static void test_findings(void)
         " \"text\": \"Goes to another switch.\"},"
         "7, {\"severity\": 7},"
         "{\"code\": \"FERRY-3001\", \"severity\": \"blocks\", \"subject\": \"vda\","
-        " \"text\": \"The file exists.\", \"fix\": \"Move it away.\"}]}", -1, &error);
+        " \"text\": \"The file exists.\", \"fix\": \"Move it away.\"}]}",
+        -1, &error);
     JsonArray *found;
     paper p;
 
@@ -159,9 +161,11 @@ static void test_findings(void)
     paper_open(&p, 0, OUT_COLOR_NEVER);
     report_findings(found, p.to);
     paper_close(&p);
-    g_assert_true(g_str_has_prefix(p.text, "FERRY-3001  blocks   vda                The file exists.\n"));
+    g_assert_true(
+        g_str_has_prefix(p.text, "FERRY-3001  blocks   vda                The file exists.\n"));
     g_assert_nonnull(strstr(p.text, "  Fix: Move it away.\n"));
-    g_assert_nonnull(strstr(p.text, "\nFERRY-2001  changed  52:54:00:00:00:05  Goes to another switch.\n"));
+    g_assert_nonnull(
+        strstr(p.text, "\nFERRY-2001  changed  52:54:00:00:00:05  Goes to another switch.\n"));
     free(p.text);
 }
 
@@ -173,8 +177,10 @@ static void test_changes(void)
         " {\"mac\": \"52:54:00:00:00:06\", \"old_switch\": null, \"new_switch\": \"Converged\","
         " \"vlans\": [500, 600]}, {\"mac\": \"52:54:00:00:00:07\", \"old_switch\": \"a\","
         " \"new_switch\": \"a\", \"vlans\": []}],"
-        "\"disks\": [{\"target\": \"vda\", \"old_path\": \"/a/x.qcow2\", \"new_path\": \"/b/x.raw\","
-        " \"old_format\": \"qcow2\", \"new_format\": \"raw\", \"capacity\": 4294967296}]}", -1, NULL);
+        "\"disks\": [{\"target\": \"vda\", \"old_path\": \"/a/x.qcow2\", \"new_path\": "
+        "\"/b/x.raw\","
+        " \"old_format\": \"qcow2\", \"new_format\": \"raw\", \"capacity\": 4294967296}]}",
+        -1, NULL);
     paper p;
 
     paper_open(&p, 0, OUT_COLOR_NEVER);

@@ -29,7 +29,8 @@ static void test_safe(void)
 
 static void test_safe_invalid(void)
 {
-    g_autofree char *safe = text_safe("a\xff\xfe\x9b""b");
+    g_autofree char *safe = text_safe("a\xff\xfe\x9b"
+                                      "b");
 
     g_assert_true(g_utf8_validate(safe, -1, NULL));
     g_assert_cmpint(safe[0], ==, 'a');
@@ -50,8 +51,9 @@ static void test_safe_json(void)
     }
     g_assert_nonnull(strstr(safe, "é"));
     g_assert_true(json_parser_load_from_data(parser, safe, -1, NULL));
-    g_assert_cmpstr(json_object_get_string_member(json_node_get_object(json_parser_get_root(parser)),
-                                                  "vm"), ==, name);
+    g_assert_cmpstr(
+        json_object_get_string_member(json_node_get_object(json_parser_get_root(parser)), "vm"), ==,
+        name);
 }
 
 static void test_width(void)
