@@ -58,6 +58,8 @@ static void on_answer(const char *id, int code, JsonObject *body, gpointer user)
     ferryd *self = user;
 
     pending_answer(self->starts, id, (guint)code, body);
+    if (code >= 300) /* it only tidies up now */
+        release(self, id);
 }
 
 static void on_decision(const char *id, const char *decision, gpointer user)

@@ -92,16 +92,20 @@ typedef enum { NOT_THEIRS, UNDER_WAY, OVER } landing_state;
 /* Is there a landing of this peer by this id? One that has ended is in the journal (*entry, caller frees). */
 static landing_state look(ferryd *self, exchange *x, char **id, journal_entry **entry)
 {
-    const char *role, *peer;
+    const char *role, *peer, *owner;
+    gboolean reported;
+    phase now;
 
     *id = g_ascii_strdown(exchange_part(x, 0), -1);
     *entry = NULL;
-    peer = g_hash_table_lookup(self->owners, *id);
-    if (peer)
-        return !g_ascii_strcasecmp(peer, exchange_peer(x)) ? UNDER_WAY : NOT_THEIRS;
-    if (moves_get(self->known, *id, NULL, &role, &peer))
-        return !strcmp(role, "target") && !g_ascii_strcasecmp(peer, exchange_peer(x)) ? UNDER_WAY
-                                                                                      : NOT_THEIRS;
+    owner = g_hash_table_lookup(self->owners, *id);
+    reported = moves_get(self->known, *id, &now, &role, &peer);
+    if (!owner && reported && !strcmp(role, "target"))
+        owner = peer;
+    if (owner && g_ascii_strcasecmp(owner, exchange_peer(x)))
+        return NOT_THEIRS;
+    if (owner && !(reported && phase_is_final(now)))
+        return UNDER_WAY;
     *entry = journal_find(self->book, *id, NULL);
     if (*entry && !strcmp((*entry)->role, "target") &&
         !g_ascii_strcasecmp((*entry)->peer, exchange_peer(x)))

@@ -116,7 +116,7 @@ static void end(fake *f, const char *now)
     send_event(f, event);
     (void)unlink(f->socket);
     (void)rmdir(f->dir);
-    exit(EXIT_SUCCESS);
+    _exit(EXIT_SUCCESS);
 }
 
 static void begin_journal(fake *f)
@@ -128,7 +128,7 @@ static void begin_journal(fake *f)
 
     if (!journal_begin(f->book, &entry, &error)) {
         g_printerr("fake-worker: %s\n", error->message);
-        exit(EXIT_FAILURE);
+        _exit(EXIT_FAILURE);
     }
 }
 
@@ -141,7 +141,7 @@ static void start_source(fake *f, JsonObject *message, gboolean compare)
     f->peer = g_strdup(json_object_get_string_member(request, "target"));
     f->fleeting = compare;
     if (g_str_has_prefix(f->vm, "early-"))
-        exit(EXIT_FAILURE);
+        _exit(EXIT_FAILURE);
     if (compare) {
         f->phase = "comparing";
         send_status(f);
@@ -169,7 +169,7 @@ static void start_landing(fake *f, JsonObject *message)
         end(f, NULL);
     }
     if (!strcmp(f->vm, "mute")) /* never answers: dies instead */
-        exit(EXIT_FAILURE);
+        _exit(EXIT_FAILURE);
     begin_journal(f);
     enter(f, "mirroring");
     answer(f, 201, "{\"findings\": [], \"port\": 1}");
@@ -260,7 +260,7 @@ static void recover(fake *f)
     g_autoptr(journal_entry) entry = journal_find(f->book, f->id, NULL);
 
     if (!entry)
-        exit(EXIT_FAILURE);
+        _exit(EXIT_FAILURE);
     f->role = g_strdup(entry->role);
     f->vm = g_strdup(entry->vm);
     f->peer = g_strdup(entry->peer);

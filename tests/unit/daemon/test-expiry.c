@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Expiry: what is deleted, and above all what is not. */
+#include "support.h"
+
+#include "daemon/expiry.h"
+
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+    char *dir;
+    journal *book;
+} fixture;
+
+static void set_up(fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL, *given = scratch_new();
+
+    f->dir = realpath(given, NULL); /* TMPDIR may be reached through a link */
+    path = g_build_filename(f->dir, "journal.db", NULL);
+    f->book = journal_open(path, FALSE, &error);
+    g_assert_no_error(error);
+}
+
+static void tear_down(fixture *f, gconstpointer data)
+{
+    journal_close(f->book);
+    scratch_remove(g_strdup(f->dir));
+    free(f->dir);
+}
+
+static char *path_of(fixture *f, const char *name)
+{
+    return g_build_filename(f->dir, name, NULL);
+}
+
+static void keep(fixture *f, const char *path, gint64 until)
+{
+    journal_kept kept = {.path = (char *)path, .original = (char *)"/x", .kind = (char *)"way-back",
+                         .id = (char *)"5d0f1c2e-0000-4000-8000-00000000000a",
+                         .vm_uuid = (char *)"5d0f1c2e-0000-4000-8000-00000000000b", .until = until};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(journal_keep(f->book, &kept, &error));
+    g_assert_no_error(error);
+}
+
+static char *make(fixture *f, const char *name)
+{
+    char *path = path_of(f, name);
+
+    g_assert_true(g_file_set_contents(path, "data", -1, NULL));
+    return path;
+}
+
+static guint kept_count(fixture *f)
+{
+    g_autoptr(GPtrArray) all = journal_kept_list(f->book, 0, NULL);
+
+    return all->len;
+}
+
+static guint sweep(fixture *f, expiry *e, gint64 now)
+{
+    g_autoptr(GError) error = NULL;
+    guint count = expiry_run(e, f->book, now, &error);
+
+    g_assert_no_error(error);
+    return count;
+}
+
+static void what_has_expired_goes(fixture *f, gconstpointer data)
+{
+    g_autoptr(expiry) e = expiry_new();
+    g_autofree char *old = make(f, "a.qcow2.ferry-5d0f1c2e"), *fresh = make(f, "b.ferry-landed");
+    g_autofree char *gone = path_of(f, "c.ferry-landed");
+
+    keep(f, old, 100);
+    keep(f, fresh, 300);
+    keep(f, gone, 100);
+    g_assert_cmpint(sweep(f, e, 50), ==, 0);
+    g_assert_true(g_file_test(old, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(sweep(f, e, 200), ==, 1);
+    g_assert_false(g_file_test(old, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(fresh, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(kept_count(f), ==, 1);
+}
+
+static void links_and_strangers_stay(fixture *f, gconstpointer data)
+{
+    g_autoptr(expiry) e = expiry_new();
+    g_autofree char *victim = make(f, "victim"), *link = path_of(f, "l.ferry-landed");
+    g_autofree char *real = path_of(f, "real"), *way = path_of(f, "way");
+    g_autofree char *inside = make(f, "real.tmp"), *hidden = path_of(f, "real/d.ferry-landed");
+    g_autofree char *through = path_of(f, "way/d.ferry-landed"), *dir = path_of(f, "e.ferry-landed");
+    g_autofree char *dots = g_strdup_printf("%s/real/../real/d.ferry-landed", f->dir);
+
+    g_assert_cmpint(symlink(victim, link), ==, 0);
+    g_assert_cmpint(mkdir(real, 0700), ==, 0);
+    g_assert_cmpint(symlink(real, way), ==, 0);
+    g_assert_cmpint(rename(inside, hidden), ==, 0);
+    g_assert_cmpint(mkdir(dir, 0700), ==, 0);
+    keep(f, victim, 1);  /* not one of our names */
+    keep(f, link, 1);    /* a link in the file's place */
+    keep(f, through, 1); /* a link on the way */
+    keep(f, dots, 1);
+    keep(f, dir, 1);
+    keep(f, "relative.ferry-landed", 1);
+    g_assert_cmpint(sweep(f, e, 100), ==, 0);
+    g_assert_true(g_file_test(victim, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+    g_assert_true(g_file_test(hidden, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(dir, G_FILE_TEST_IS_DIR));
+    g_assert_cmpint(kept_count(f), ==, 6);
+    g_assert_cmpint(sweep(f, e, 100), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add("/expiry/expired", fixture, NULL, set_up, what_has_expired_goes, tear_down);
+    g_test_add("/expiry/links", fixture, NULL, set_up, links_and_strangers_stay, tear_down);
+    return g_test_run();
+}
