@@ -52,7 +52,7 @@ class Vm:
 
     number: unique in its lab, 5–250; gives MAC and, with nics=None, addresses on alpha's two
     switches. cmdline: parameters of the lab guest (lab/guest/README.md), {"writes": 100}; a value
-    of True is a bare word. machine: QEMU machine type.
+    of True is a bare word. machine: QEMU machine type. cpu: the <cpu> element, or None for what works everywhere.
     """
     name: str = "web01"
     number: int = 5
@@ -62,6 +62,7 @@ class Vm:
     vcpus: int = 1
     cmdline: dict = dataclasses.field(default_factory=dict)
     machine: str = "q35"
+    cpu: str | None = None
     uuid: str | None = None
 
     def __post_init__(self):
@@ -89,8 +90,8 @@ class Vm:
     def xml(self):
         """The domain XML, for a host of this machine."""
         kind = accel()
-        cpu = ("<cpu mode='host-model'/>" if kind == "kvm"
-               else "<cpu mode='custom'><model>qemu64</model></cpu>")
+        cpu = self.cpu or ("<cpu mode='host-model'/>" if kind == "kvm"
+                           else "<cpu mode='custom'><model>qemu64</model></cpu>")
         identity = f"<uuid>{self.uuid}</uuid>" if self.uuid else ""
         disks = "".join(_disk_xml(disk, index) for index, disk in enumerate(self.disks))
         nics = "".join(_nic_xml(nic, self.mac(index)) for index, nic in enumerate(self.nics))

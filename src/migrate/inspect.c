@@ -117,6 +117,67 @@ static gboolean describe_vm(source *self, GError **error)
     return landing->machine && virt_domain_measure(self->domain, landing->machine, error);
 }
 
+static gboolean names_disk(const vm *machine, const char *key)
+{
+    return !strcmp(key, "*") || vm_find_disk(machine, key);
+}
+
+static gboolean holds_disk(const vm *machine, const char *key)
+{
+    size_t length = strlen(key);
+
+    while (length > 1 && key[length - 1] == '/')
+        length--;
+    for (guint i = 0; i < machine->disks->len; i++) {
+        const char *path = ((const vm_disk *)machine->disks->pdata[i])->source;
+        if (path && !strncmp(path, key, length) && (path[length] == '/' || length == 1))
+            return TRUE;
+    }
+    return vm_find_disk(machine, key) != NULL;
+}
+
+static gboolean names_nic(const vm *machine, const char *key)
+{
+    const char *bare = g_str_has_prefix(key, "bridge:")    ? key + strlen("bridge:")
+                       : g_str_has_prefix(key, "network:") ? key + strlen("network:")
+                                                           : key;
+
+    for (guint i = 0; i < machine->nics->len; i++) {
+        const vm_nic *nic = machine->nics->pdata[i];
+        if (!g_ascii_strcasecmp(nic->mac, key) || !g_strcmp0(nic->switch_name, bare) ||
+            !g_strcmp0(nic->device, bare))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* What was asked for something the VM does not have was meant for something else. */
+static gboolean check_map(source *self, GStrv keys, gboolean (*known)(const vm *, const char *),
+                          int code, const char *what, const char *option)
+{
+    for (guint i = 0; keys && keys[i]; i++) {
+        g_autofree char *text = NULL;
+
+        if (known(self->landing->machine, keys[i]))
+            continue;
+        text = g_strdup_printf("%s has no %s \"%s\" (%s).", self->landing->machine->name, what,
+                               keys[i], option);
+        return source_refuse(self, code, "blocked",
+                             "Look at 'virsh domblklist' and 'virsh domiflist'.", text);
+    }
+    return TRUE;
+}
+
+static gboolean check_maps(source *self)
+{
+    return check_map(self, self->asked->switch_keys, names_nic, 1007, "NIC on",
+                     "--switch") &&
+           check_map(self, self->asked->storage_keys, holds_disk, 1008, "disk in",
+                     "--storage") &&
+           check_map(self, self->asked->format_keys, names_disk, 1009, "disk",
+                     "--format");
+}
+
 /* Phase comparing: this host's part. */
 gboolean source_look(source *self)
 {
@@ -134,5 +195,5 @@ gboolean source_look(source *self)
         return FALSE;
     if (!describe_vm(self, &error))
         return source_fail(self, error);
-    return check_disks_writable(self);
+    return check_maps(self) && check_disks_writable(self);
 }

@@ -20,22 +20,15 @@ SWITCHES = ("--switch", "vSwitch-VLAN500=Converged:500", "--switch", "vSwitch-VL
 STORAGE = ("--storage", "/var/lib/libvirt/images=/srv/ssd")
 SSD = "/srv/ssd"
 
-CONF = """\
-[host]
-memory-reserve = 0
-[networks]
-migration = 10.70.0.0/24;10.71.0.0/24
-link-timeout = 20
-"""
-
-
 def conf(**groups):
-    """ferryd.conf of the lab, with groups={"migrations": {"incoming": "no"}} added or replaced."""
+    """ferryd.conf of the lab, with groups={"migrations": {"incoming": "no"}} added or replaced; a value of
+    None leaves the key out."""
     wanted = {"host": {"memory-reserve": "0"},
               "networks": {"migration": "10.70.0.0/24;10.71.0.0/24", "link-timeout": "20"}}
     for group, keys in groups.items():
         wanted.setdefault(group.replace("_", "-"), {}).update(keys)
-    return "".join(f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+    return "".join(f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()
+                                                if value is not None)
                    for group, keys in wanted.items())
 
 

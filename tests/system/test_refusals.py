@@ -7,6 +7,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from ferrytest import SSD, STORAGE, SWITCHES, FerryCase, conf, pair, vm  # noqa: E402
+from ferrylab import accel  # noqa: E402
 
 ASAN = True
 IMAGES = "/var/lib/libvirt/images"
@@ -62,7 +63,7 @@ class Refusals(FerryCase):
         self.refuse(self.guest(), target="nowhere", says=("nowhere", "ferry pair nowhere"))
 
     def test_this_host(self):
-        self.refuse(self.guest(), target="alpha", says=("The target is this host", "Name another host"))
+        self.refuse(self.guest(), target="alpha", says=("this host", "another"))
 
     def test_unreachable_host(self):
         self.zulu.stop_ferryd()
@@ -101,24 +102,24 @@ class Refusals(FerryCase):
         self.assertEqual(self.zulu.read(path), "somebody else's")
 
     def test_not_enough_space(self):
-        self.zulu.run(["mkdir", "-p", "/run/small"])
-        self.zulu.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/run/small"])
-        self.addCleanup(self.zulu.run, ["umount", "/run/small"])
+        self.zulu.run(["mkdir", "-p", "/srv/small"])
+        self.zulu.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/srv/small"])
+        self.addCleanup(self.zulu.run, ["umount", "/srv/small"])
         guest = self.new_guest("big01")
         self.alpha.run(["sh", "-c", f"head -c 8M /dev/urandom | dd of={IMAGES}/big01-data.raw "
                                     "bs=1M seek=64 conv=notrunc status=none"])
-        self.refuse(guest, *SWITCHES, "--storage", f"{IMAGES}=/run/small",
-                    says=("/run/small", "space"))
+        self.refuse(guest, *SWITCHES, "--storage", f"{IMAGES}=/srv/small",
+                    says=("/srv/small", "space"))
 
     def test_storage_directory_missing(self):
         self.refuse(self.guest(), *SWITCHES, "--storage", f"{IMAGES}=/srv/none", says="/srv/none")
 
     def test_storage_not_writable(self):
-        self.zulu.run(["mkdir", "-p", "/run/readonly"])
-        self.zulu.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/run/readonly"])
-        self.addCleanup(self.zulu.run, ["umount", "/run/readonly"])
-        self.refuse(self.guest(), *SWITCHES, "--storage", f"{IMAGES}=/run/readonly",
-                    says=("/run/readonly", "writ"))
+        self.zulu.run(["mkdir", "-p", "/srv/readonly"])
+        self.zulu.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/srv/readonly"])
+        self.addCleanup(self.zulu.run, ["umount", "/srv/readonly"])
+        self.refuse(self.guest(), *SWITCHES, "--storage", f"{IMAGES}=/srv/readonly",
+                    says=("/srv/readonly", "writ"))
 
     def test_source_directory_not_writable(self):
         self.alpha.run(["mkdir", "-p", "/srv/frozen"])
@@ -144,21 +145,45 @@ class Refusals(FerryCase):
                     "vSwitch-VLAN600=Converged:600", says=("br-plain", "VLAN"))
 
     def test_machine_type_unknown_to_target(self):
-        guest = self.new_guest("old01", machine="pc-i440fx-2.1", start=False)
-        self.alpha.virsh("start", guest.name)
-        # The target's QEMU is of the same version here: it learns not to know this machine type.
-        self.addCleanup(self.unfake_machine)
-        self.fake_machine()
-        self.refuse(guest, *SWITCHES, *STORAGE, says="pc-i440fx-2.1")
+        """The target's QEMU is one that knows other machines only (microvm)."""
+        self.zulu.write("/run/other-qemu",
+                        '#!/bin/sh\nexec /usr/bin/qemu-system-x86_64-microvm "$@"\n')
+        self.zulu.run(["chmod", "755", "/run/other-qemu"])
+        emulator = vm.EMULATORS[accel()]
+        guest = self.guest()
+        self.zulu.run(["mount", "--bind", "/run/other-qemu", emulator])
+        self.addCleanup(self.zulu.run, ["umount", emulator])
+        self.refuse(guest, *SWITCHES, *STORAGE, says=("machine", "q35"))
 
     def test_cpu_model_unknown_to_target(self):
-        self.skipTest("see test_machine_type_unknown_to_target; needs a second QEMU")
+        """The target's libvirt has never heard of this CPU model."""
+        maps = "/usr/share/libvirt/cpu_map"
+        guest = self.new_guest("cpu01", cpu="<cpu mode='custom' match='exact' check='none'>"
+                               "<model fallback='forbid'>core2duo</model></cpu>")
+        self.zulu.run(["sh", "-c", f"cp -r {maps} /run/cpu_map && "
+                                   "sed -i /core2duo/d /run/cpu_map/index.xml"])
+        self.zulu.run(["mount", "--bind", "/run/cpu_map", maps])
+        self.restart_libvirt(self.zulu)
+        self.addCleanup(lambda: (self.zulu.run(["umount", maps]), self.restart_libvirt(self.zulu)))
+        self.refuse(guest, *SWITCHES, *STORAGE, says=("CPU", "core2duo"))
+
+    def restart_libvirt(self, host):
+        host.stop_libvirt()
+        host.start_libvirt()
 
     def test_disk_format_unknown(self):
         self.refuse(self.guest(), *SWITCHES, *STORAGE, "--format", "vda=vmdk", says="vmdk")
 
     def test_disk_that_the_vm_does_not_have(self):
         self.refuse(self.guest(), *SWITCHES, *STORAGE, "--format", "vdz=raw", says="vdz")
+
+    def test_switch_that_the_vm_is_not_on(self):
+        self.refuse(self.guest(), *SWITCHES, *STORAGE, "--switch", "vSwitch-VLAN700=Converged:700",
+                    says="vSwitch-VLAN700")
+
+    def test_directory_without_a_disk_of_the_vm(self):
+        self.refuse(self.guest(), *SWITCHES, *STORAGE, "--storage", f"/srv/elsewhere={SSD}",
+                    says="/srv/elsewhere")
 
 
 class HostSays(FerryCase):
@@ -190,10 +215,10 @@ class HostSays(FerryCase):
 
     def test_not_enough_memory(self):
         self.with_conf(self.zulu, conf(host={"memory-reserve": "900G"}))
-        self.refuse(self.new_guest(), "memory", "memory-reserve")
+        self.refuse(self.new_guest(), "memory", "kept for the host")
 
     def test_no_migration_network(self):
-        self.with_conf(self.zulu, conf(networks={"migration": ""}))
+        self.with_conf(self.zulu, conf(networks={"migration": None}))
         self.refuse(self.new_guest(), "network", "ferryd.conf")
 
     def test_no_common_migration_network(self):
