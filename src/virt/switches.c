@@ -93,11 +93,11 @@ static gboolean add_network(switches *self, virNetworkPtr network, GError **erro
     item->portgroups =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_array_unref);
     for (const xmlNode *n = xml_child(root, "portgroup"); n; n = xml_next(n)) {
-        char *name = xml_attr(n, "name");
-        GArray *vlans = vm_parse_vlans(xml_child(n, "vlan"));
+        g_autofree char *name = xml_attr(n, "name");
+        g_autoptr(GArray) vlans = vm_parse_vlans(xml_child(n, "vlan"));
         item->openvswitch |= has_openvswitch(n);
         if (name && vlans)
-            g_hash_table_insert(item->portgroups, name, vlans);
+            g_hash_table_insert(item->portgroups, g_steal_pointer(&name), g_steal_pointer(&vlans));
     }
     return TRUE;
 }

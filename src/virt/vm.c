@@ -225,10 +225,13 @@ static gboolean nic_switch(vm_nic *nic, const xmlNode *source, GError **error)
     } else {
         device = g_steal_pointer(&link);
     }
+    /* Both are taken, whatever the first is like. */
+    if (!(vm_take_name(&nic->device, device, "the link of an <interface>", NULL) &
+          vm_take_name(&nic->switch_name, name, "the switch of an <interface>", NULL)))
+        return vm_invalid(error, "<interface> %s: its switch or link is not a name", nic->mac);
     if (!name && (!strcmp(nic->type, "network") || !strcmp(nic->type, "bridge")))
         return vm_invalid(error, "<interface> %s names no switch", nic->mac);
-    return vm_take_name(&nic->switch_name, name, "the switch of an <interface>", error) &
-           vm_take_name(&nic->device, device, "the link of an <interface>", error);
+    return TRUE;
 }
 
 static gboolean add_nic(vm *self, const xmlNode *node, GError **error)
@@ -237,7 +240,7 @@ static gboolean add_nic(vm *self, const xmlNode *node, GError **error)
     const xmlNode *source = xml_child(node, "source");
     g_autofree char *mac = xml_attr(xml_child(node, "mac"), "address");
     char *type = xml_attr(node, "type");
-    char *port = xml_attr(xml_child(node, "target"), "dev");
+    g_autofree char *port = xml_attr(xml_child(node, "target"), "dev");
 
     nic->vlans = vm_parse_vlans(xml_child(node, "vlan"));
     nic->mac = g_ascii_strdown(mac ? mac : "", -1);
@@ -255,7 +258,8 @@ static gboolean add_nic(vm *self, const xmlNode *node, GError **error)
     if (port && (g_str_has_prefix(port, "vnet") || g_str_has_prefix(port, "macvtap")))
         g_clear_pointer(&port, g_free);
     nic->trunk = xml_attr_is(xml_child(node, "vlan"), "trunk", "yes");
-    return vm_take_name(&nic->port, port, "the target of an <interface>", error) &&
+    return vm_take_name(&nic->port, g_steal_pointer(&port), "the target of an <interface>",
+                        error) &&
            nic_switch(nic, source, error) &&
            vm_take_name(&nic->portgroup, xml_attr(source, "portgroup"),
                         "the port group of an <interface>", error) &&

@@ -321,6 +321,44 @@ static void test_too_long(void)
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
 }
 
+/* Whatever vm_parse lets in, rewriting copes with, and what comes out is let in again. */
+static void test_mutations(void)
+{
+    g_autoptr(GPtrArray) disks = one_disk("vda", "/srv/ssd/w.raw", "raw");
+    g_autoptr(GPtrArray) nics = g_ptr_array_new_with_free_func(plan_nic_free);
+    rewrite_rules rules = {.disks = disks, .nics = nics, .emulator = "/usr/bin/qemu"};
+    guint survivors = 0;
+    size_t length = strlen(WEB);
+
+    add_vlan(add_nic(nics, "52:54:00:00:00:05", "Converged", TRUE), 500);
+    for (guint i = 0; i < 3000; i++) {
+        g_autofree char *xml = g_strdup(WEB);
+        g_autofree char *text = NULL;
+        g_autoptr(vm) before = NULL;
+        g_autoptr(vm) after = NULL;
+
+        for (int n = g_test_rand_int_range(1, 4); n; n--) {
+            size_t at = (size_t)g_test_rand_int_range(0, (gint32)length);
+            if (g_test_rand_bit())
+                xml[at] = (char)g_test_rand_int_range(1, 256);
+            else /* whole words wander, too */
+                memmove(xml + at, xml + (size_t)g_test_rand_int_range(0, (gint32)length - 8),
+                        MIN(8, length - at));
+        }
+        before = vm_parse(xml, NULL);
+        if (!before)
+            continue;
+        survivors++;
+        text = rewrite(xml, &rules);
+        after = vm_parse(text, NULL);
+        g_assert_nonnull(after);
+        g_assert_cmpstr(before->name, ==, after->name);
+        g_assert_cmpuint(before->disks->len, ==, after->disks->len);
+        g_assert_cmpuint(before->nics->len, ==, after->nics->len);
+    }
+    g_assert_cmpuint(survivors, >, 100);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -336,5 +374,6 @@ int main(int argc, char **argv)
     g_test_add_func("/virt/rewrite/two-nics-one-mac", test_twins);
     g_test_add_func("/virt/rewrite/vlans-of-a-network", test_with_vlans);
     g_test_add_func("/virt/rewrite/too-long", test_too_long);
+    g_test_add_func("/virt/rewrite/mutations", test_mutations);
     return g_test_run();
 }
