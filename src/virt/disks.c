@@ -392,31 +392,11 @@ static void check_stored(const yard *y, const vm_disk *disk, GPtrArray *ejected)
         disk->target, disk->source);
 }
 
-/* A format for a disk the VM does not have is a slip of the pen, and better said than ignored. */
-static void check_keys(const survey *s)
-{
-    for (guint i = 0; s->rules->format_keys && s->rules->format_keys[i]; i++) {
-        const char *target = s->rules->format_keys[i];
-        g_autoptr(GString) names = g_string_new(NULL);
-        g_autofree char *fix = NULL;
-
-        if (!strcmp(target, "*") || vm_find_disk(s->machine, target))
-            continue;
-        for (guint j = 0; j < s->machine->disks->len; j++)
-            g_string_append_printf(names, "%s%s", j ? ", " : "",
-                                   ((vm_disk *)s->machine->disks->pdata[j])->target);
-        fix = g_strdup_printf("Its disks are: %s.", names->len ? names->str : "none");
-        findings_add(s->found, 1106, FINDING_BLOCKS, target, fix,
-                     "A format is asked for disk %s, which the VM does not have.", target);
-    }
-}
-
 static gboolean plan_all(yard *y, const vm *stored, GPtrArray *disks, GPtrArray *media,
                          GPtrArray *ejected, GError **error)
 {
     const vm *machine = y->s->machine;
 
-    check_keys(y->s);
     for (guint i = 0; i < machine->disks->len; i++) {
         const vm_disk *disk = machine->disks->pdata[i];
         gboolean empty =

@@ -11,7 +11,8 @@ for path in sorted((root / "src").rglob("*.c")):
     text = path.read_text()
     for code, severity in re.findall(r"findings_add\([^,;]+,\s*(\d{4}),\s*FINDING_(\w+)", text):
         source.setdefault(int(code), set()).add(severity.lower())
-    for code in re.findall(r"source_refuse\([^,;]+,\s*(\d{4}),", text):
+    # These add findings that block, with the code among their arguments.
+    for code in re.findall(r"(?:source_refuse|check_map)\((?:[^;]*?,)?\s*(\d{4}),", text):
         source.setdefault(int(code), set()).add("blocks")
 for line in (root / "docs/findings.md").read_text().splitlines():
     if row := re.match(r"\| FERRY-(\d{4}) \| (\w+) \|", line):
