@@ -6,9 +6,10 @@ from .host import CommandFailed, Host
 from .kvm import accel
 from .lab import Lab, names
 from .stock import stock_migrate
-from .virthost import VirtHost
+from .virthost import VirtHost, modular_missing
 from .vm import Disk, Guest, Nic, Vm, images
 from .wait import LabError, wait_until
 
 __all__ = ["CommandFailed", "Disk", "Guest", "Host", "Lab", "LabError", "Nic", "VirtHost", "Vm",
-           "accel", "images", "names", "stock_migrate", "topology", "wait_until"]
+           "accel", "images", "modular_missing", "names", "stock_migrate", "topology",
+           "wait_until"]

@@ -205,7 +205,8 @@ class Lab:
         seed = None
         if host.name not in self.roots:
             os.makedirs(os.path.join(self.base, ".cache"), exist_ok=True)
-            seed = os.path.join(self.base, ".cache", "qemu-capabilities")
+            # libvirt forgets what another program than the one that asks has found out.
+            seed = os.path.join(self.base, ".cache", f"qemu-capabilities-{host.flavour}")
         host.start_libvirt(seed)
 
     def _record(self, inits):

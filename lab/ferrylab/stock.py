@@ -8,16 +8,19 @@ import xml.etree.ElementTree as ElementTree
 def destination(guest, switches, folder):
     """The guest's XML with its NICs on other switches and its disks in another folder.
 
-    switches: {old switch: (new Open vSwitch bridge, VLAN)}. Returns (XML, [(path, format, size)]).
+    switches: {old switch: (new Open vSwitch bridge, VLAN or None)}. Returns (XML, [(path, format,
+    size)]).
     """
     domain = ElementTree.fromstring(guest.host.virsh("dumpxml", "--migratable", guest.name))
     for interface in domain.iter("interface"):
         source = interface.find("source")
         new, vlan = switches[source.get("bridge")]
         source.set("bridge", new)
-        if interface.find("vlan") is None:
-            ElementTree.SubElement(interface, "vlan")
-        ElementTree.SubElement(interface.find("vlan"), "tag", id=str(vlan))
+        for old in interface.findall("vlan"):
+            interface.remove(old)
+        if vlan:
+            tag = ElementTree.SubElement(interface, "vlan")
+            ElementTree.SubElement(tag, "tag", id=str(vlan))
     disks = []
     for disk in domain.findall("./devices/disk"):
         source, target = disk.find("source"), disk.find("target").get("dev")

@@ -3,17 +3,19 @@
 
 import os
 import shutil
+import subprocess
 
 from . import topology
 from .ferryd import FerryMixin
 from .host import Host
+from .paths import SOURCE
 from .wait import LabError, wait_until
 
-# The daemons of each way to run libvirt; the configuration of all is written in any case.
+# The daemons of each way to run libvirt; the configuration of all is written in any case. virtproxyd
+# has the socket that libvirtd has elsewhere, as on every host with modular daemons.
 FLAVOURS = {
     "libvirtd": ("virtlogd", "libvirtd"),
-    "modular": ("virtlogd", "virtqemud", "virtstoraged", "virtnetworkd", "virtsecretd",
-                "virtnodedevd"),
+    "modular": ("virtlogd", "virtqemud", "virtstoraged", "virtnetworkd", "virtproxyd"),
 }
 SHARED_KEYS = """\
 host_uuid = "{uuid}"
@@ -22,9 +24,9 @@ auth_unix_ro = "none"
 auth_unix_rw = "none"
 log_outputs = "2:file:/var/log/libvirt/{daemon}.log"
 """
-LIBVIRTD_KEYS = """\
+IP_KEYS = """\
 listen_tls = 0
-listen_tcp = 1
+listen_tcp = {tcp}
 auth_tcp = "none"
 """
 QEMU_CONF = """\
@@ -35,7 +37,24 @@ cgroup_controllers = []
 namespaces = []
 remember_owner = 0
 """
+BUILT = os.path.join(SOURCE, "build/modular/sbin")  # by lab/modular
 CAPABILITIES = "var/cache/libvirt/qemu/capabilities"
+
+
+def find_daemon(name):
+    """Path of a daemon of libvirt's: the system's own or, of the modular ones, lab/modular's. Or None."""
+    return shutil.which(name, path=f"/usr/sbin:/usr/bin:/sbin:{BUILT}")
+
+
+def modular_missing():
+    """Why this machine cannot have hosts of flavour "modular", in one sentence; None if it can."""
+    for name in FLAVOURS["modular"]:
+        path = find_daemon(name)
+        if not path:
+            return f"libvirt's daemon {name} is not there: run lab/modular, which builds it"
+        if subprocess.run([path, "--version"], capture_output=True, check=False).returncode != 0:
+            return f"{path} does not fit the installed libvirt: run lab/modular again"
+    return None
 
 
 class VirtHost(FerryMixin, Host):
@@ -51,11 +70,11 @@ class VirtHost(FerryMixin, Host):
     # libvirt
 
     def configure_libvirt(self, uuid):
-        daemons = {daemon for names in FLAVOURS.values() for daemon in names} - {"virtlogd"}
-        for daemon in daemons:
+        for daemon in {daemon for names in FLAVOURS.values() for daemon in names} - {"virtlogd"}:
             text = SHARED_KEYS.format(uuid=uuid, daemon=daemon)
-            self.write(f"/etc/libvirt/{daemon}.conf",
-                       text + (LIBVIRTD_KEYS if daemon == "libvirtd" else ""))
+            # libvirtd also has to be told on its command line, virtproxyd does not.
+            ip = {"libvirtd": IP_KEYS.format(tcp=1), "virtproxyd": IP_KEYS.format(tcp=0)}
+            self.write(f"/etc/libvirt/{daemon}.conf", text + ip.get(daemon, ""))
         self.write("/etc/libvirt/qemu.conf", QEMU_CONF)
         self.write("/etc/libvirt/virtlogd.conf", "")
 
@@ -69,7 +88,11 @@ class VirtHost(FerryMixin, Host):
             shutil.copytree(seed, own)
         for daemon in FLAVOURS[self.flavour]:
             listen = ["--listen"] if listen_tcp and daemon == "libvirtd" else []
-            self.run([daemon, "-d", *listen])
+            path = self.call(find_daemon, daemon)
+            if not path:
+                raise LabError(f"{self.name} has no {daemon}: ./setup installs libvirt, lab/modular "
+                               "builds its modular daemons")
+            self.run([path, "-d", *listen])
         self.virsh("capabilities")  # returns when libvirt has looked at every QEMU
         if seed and not os.path.isdir(seed) and os.path.isdir(own):
             fresh = f"{seed}.{os.getpid()}.{self.name}"
@@ -90,12 +113,13 @@ class VirtHost(FerryMixin, Host):
                    f"{', '.join(running.values())} on {self.name} to end")
 
     def libvirtd_listen_tcp(self):
-        """Restart libvirtd so that it also listens on plain TCP, in the lab's networks only.
+        """Restart libvirt so that it also listens on plain TCP, in the lab's networks only.
 
-        For the baseline of the benchmark; Ferry never uses it.
+        For the baseline of the benchmark; Ferry never uses it. It is virtproxyd that listens on a
+        host with modular daemons.
         """
-        if self.flavour != "libvirtd":
-            raise LabError(f"{self.name} runs {self.flavour} libvirt: only libvirtd listens on TCP")
+        proxy = "/etc/libvirt/virtproxyd.conf"
+        self.write(proxy, self.read(proxy).replace("listen_tcp = 0", "listen_tcp = 1"))
         self.stop_libvirt()
         self.start_libvirt(listen_tcp=True)
 
