@@ -36,7 +36,7 @@ struct permit {
     gboolean cancelled; /* the source asked to finish, but not to start */
     gboolean prepared, finished;
     unsigned features;
-    unpack_bytes their_xml; /* in the PREPARE3 call at hand: what ours takes the place of */
+    unpack_bytes their_xml; /* in the call at hand: what ours takes the place of */
 };
 
 static const struct {
@@ -108,7 +108,7 @@ static gboolean forbid(GError **error, const char *format, ...)
  * but for migrate_disks, which comes once for each disk. */
 typedef struct {
     const char *field, *value;
-    gboolean needed, seen;
+    gboolean needed, replaced, seen; /* replaced: any value will do, ours is used */
 } parameter;
 
 static gboolean check_disk(const permit *self, unpack_bytes value, gboolean *seen, GError **error)
@@ -136,7 +136,7 @@ static gboolean check_parameter(permit *self, parameter *known, unpack_bytes fie
         if (p->seen)
             return forbid(error, "parameter %s comes twice", p->field);
         p->seen = TRUE;
-        if (p->value == self->xml) {
+        if (p->replaced) {
             self->their_xml = value;
             return TRUE;
         }
@@ -153,7 +153,7 @@ static gboolean check_parameter(permit *self, parameter *known, unpack_bytes fie
 static gboolean check_parameters(permit *self, unpack *in, GError **error)
 {
     parameter known[] = {{.field = "migrate_uri", .value = self->uri, .needed = TRUE},
-                         {.field = "destination_xml", .value = self->xml, .needed = TRUE},
+                         {.field = "destination_xml", .needed = TRUE, .replaced = TRUE},
                          {.field = "destination_name", .value = self->name},
                          {.field = "disks_uri", .value = self->disks_uri,
                           .needed = self->disks_uri != NULL},
@@ -257,8 +257,9 @@ static size_t padded(size_t length)
     return (length + 3) & ~(size_t)3;
 }
 
-/* The arguments with our XML where theirs was. libvirt's client does not send the XML it was given, but what its own
- * libvirtd made of it, so there is nothing to compare with; and what is not compared must not be used. */
+/* The arguments with our XML where theirs was. libvirt's client does not send the XML it was given,
+ * but what its own libvirtd made of it, so there is nothing to compare with; and what is not compared
+ * must not be used. */
 static GBytes *with_our_xml(const permit *self, const rpc_packet *packet)
 {
     static const uint8_t zeros[4];
@@ -295,7 +296,8 @@ gboolean permit_call(permit *self, const rpc_packet *packet, GBytes **instead, G
             self->asked = TRUE;
             self->procedure = packet->procedure;
             self->serial = packet->serial;
-            if (packet->procedure == RPC_MIGRATE_PREPARE3_PARAMS)
+            if (packet->procedure == RPC_MIGRATE_PREPARE3_PARAMS ||
+                packet->procedure == RPC_MIGRATE_FINISH3_PARAMS)
                 *instead = with_our_xml(self, packet);
             return TRUE;
         }

@@ -8,10 +8,10 @@
  * completely (XDR, libvirt: src/remote/remote_protocol.x): migrate_uri, disks_uri and, where libvirt
  * sends it, destination_name must be exactly the landing's, migrate_disks exactly its disks, flags
  * within `flags_allowed` and with all of `flags_required`; parameters that are not known are refused,
- * and nothing may follow the arguments. The destination XML is not compared but replaced by the landing's own:
- * libvirt's client sends what the source's libvirtd made of the one it was given. Cookies are opaque to us but bounded; the target's libvirtd
- * compares their <name> and <uuid> with the XML. What libvirt 9.0 really sends lies in
- * tests/unit/relay/transcripts.
+ * and nothing may follow the arguments. The destination XML is not compared but replaced by the
+ * landing's own: libvirt's client sends what the source's libvirtd made of the one it was given.
+ * Cookies are opaque to us but bounded; the target's libvirtd compares their <name> and <uuid> with
+ * the XML. What libvirt 9.0 really sends lies in tests/unit/relay/transcripts.
  */
 #pragma once
 #include "relay/rpc.h"
@@ -31,8 +31,8 @@ permit *permit_new(const permit_terms *terms); /* copies the terms */
 void permit_free(permit *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(permit, permit_free)
 
-/* A call on its way to the local libvirtd. FALSE: forbidden; the error says which procedure or argument.
- * *instead: see rpc_judge. */
+/* A call on its way to the local libvirtd. FALSE: forbidden; the error says which procedure or
+ * argument. *instead: see rpc_judge. */
 gboolean permit_call(permit *self, const rpc_packet *packet, GBytes **instead, GError **error);
 /* A reply or event on its way back: only replies to calls that were let through (serial, procedure). */
 gboolean permit_reply(permit *self, const rpc_packet *packet, GError **error);

@@ -43,13 +43,14 @@ void pump_to_peer(pump *self, frame *bytes);
  * thread. */
 void pump_to_local(pump *self, const void *bytes, size_t length);
 
-/* For codecs. From here to pump_release the local connection stays open even if the session fails meanwhile, and
- * pump_to_local still writes to it: whoever waits there must not take our end for an answer. Writer thread. */
+/* For codecs. From here to pump_release the local connection stays open even if the session fails
+ * meanwhile, and pump_to_local still writes to it: whoever waits there must not take our end for an
+ * answer. Writer thread. */
 void pump_hold(pump *self);
 void pump_release(pump *self);
 
-/* For the session. Starts the threads. The local connection is `fd` (taken over), or, when that is -1, is made
- * to the UNIX socket at `path`; `number` and `kind` are the stream's. */
+/* For the session. Starts the threads. The local connection is `fd` (taken over), or, when that is -1,
+ * is made to the UNIX socket at `path`. */
 pump *pump_new(session *owner, void *its_stream, int fd, const char *path, pump_codec_new codec,
                void *codec_user);
 /* Makes both threads end soon; does not wait. With the session's lock held. */

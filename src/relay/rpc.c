@@ -103,16 +103,18 @@ static gboolean answer_keepalive(pump *io, const rpc_packet *packet, GError **er
 }
 
 /* Puts another body behind the packet's header. */
-static void replace_body(assembly *a, GBytes *body)
+static gboolean replace_body(assembly *a, GBytes *body, GError **error)
 {
     gsize size;
     const void *data = g_bytes_get_data(body, &size);
 
-    g_assert(size <= RPC_PACKET_MAX - RPC_HEADER_SIZE);
+    if (size > RPC_PACKET_MAX - RPC_HEADER_SIZE)
+        return invalid(error, "rpc packet that is too long with what the judge puts into it");
     a->have = RPC_HEADER_SIZE;
     append(a, data, size);
     a->length = (uint32_t)a->have;
     put_be32(a->bytes, a->length);
+    return TRUE;
 }
 
 static gboolean judge(rpc_codec *self, assembly *a, const rpc_packet *packet,
@@ -127,9 +129,7 @@ static gboolean judge(rpc_codec *self, assembly *a, const rpc_packet *packet,
     pthread_mutex_lock(&self->judging);
     good = self->judge->judge(packet, direction, self->judge->user, &instead, error);
     pthread_mutex_unlock(&self->judging);
-    if (good && instead)
-        replace_body(a, instead);
-    return good;
+    return good && (!instead || replace_body(a, instead, error));
 }
 
 static void send_packet(pump *io, const assembly *a)

@@ -48,9 +48,9 @@ typedef struct {
      * the stream's own threads, and nothing but this stream waits for it. Asked one packet at a time,
      * whatever the direction; while it thinks about a packet, keepalives of the local libvirt are
      * answered as long as no other packet comes in front of them. Keepalive packets never get here.
-     * Before session_free it must return: session_fail does not interrupt it. *instead, NULL before, may be set to a
-     * body (XDR) that goes on in place of the packet's, at most RPC_PACKET_MAX - RPC_HEADER_SIZE bytes; the
-     * caller of the judge unrefs it. */
+     * Before session_free it must return: session_fail does not interrupt it. *instead, NULL before,
+     * may be set to a body (XDR) that goes on in place of the packet's; the caller of the judge
+     * unrefs it. When the packet would be longer than RPC_PACKET_MAX with it, the session fails. */
     gboolean (*judge)(const rpc_packet *packet, rpc_direction direction, void *user,
                       GBytes **instead, GError **error);
     void *user;

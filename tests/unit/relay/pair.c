@@ -59,7 +59,7 @@ void pair_wait_change(pair *self, const char *what)
                 self->source.alive, self->target.alive);
 }
 
-static void changed(pair *self)
+void pair_wake(pair *self)
 {
     pthread_cond_broadcast(&((inner *)self)->changed);
 }
@@ -83,7 +83,7 @@ static void on_control(const char *message, size_t length, void *user)
     g_assert_cmpuint(strlen(message), ==, length);
     pair_lock(side->owner);
     g_ptr_array_add(side->controls, g_strdup(message));
-    changed(side->owner);
+    pair_wake(side->owner);
     pair_unlock(side->owner);
 }
 
@@ -93,7 +93,7 @@ static void on_channels(unsigned alive, const GError *error, void *user)
 
     pair_lock(side->owner);
     side->alive = alive;
-    changed(side->owner);
+    pair_wake(side->owner);
     pair_unlock(side->owner);
 }
 
@@ -103,7 +103,7 @@ static void on_stream(stream_kind kind, unsigned number, void *user)
 
     pair_lock(side->owner);
     side->opened[kind]++;
-    changed(side->owner);
+    pair_wake(side->owner);
     pair_unlock(side->owner);
 }
 
@@ -114,7 +114,7 @@ static void on_failed(const GError *error, void *user)
     pair_lock(side->owner);
     g_assert_null(side->failure);
     side->failure = g_error_copy(error);
-    changed(side->owner);
+    pair_wake(side->owner);
     pair_unlock(side->owner);
 }
 
@@ -153,7 +153,7 @@ static void *wire_main(void *data)
     shutdown(self->ends[1], SHUT_RDWR);
     pair_lock(&self->owner->public);
     self->owner->public.cuts += going;
-    changed(&self->owner->public);
+    pair_wake(&self->owner->public);
     pair_unlock(&self->owner->public);
     return NULL;
 }
@@ -200,7 +200,7 @@ static channel *dial(unsigned index, void *user, GError **error)
     pair_lock(side->owner);
     refuse = side->owner->refuse;
     side->owner->dialled++;
-    changed(side->owner);
+    pair_wake(side->owner);
     pair_unlock(side->owner);
     if (refuse) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_HOST_UNREACHABLE, "zulu: no route to host");
@@ -255,7 +255,7 @@ static void *accept_main(void *data)
         }
         pthread_mutex_lock(&self->lock);
         g_queue_push_tail(&self->raw, c);
-        changed(&self->public);
+        pair_wake(&self->public);
         pthread_mutex_unlock(&self->lock);
     }
 }

@@ -49,6 +49,8 @@ void pair_unlock(pair *self);
         pair_unlock(self);                                                                         \
     } while (0)
 void pair_wait_change(pair *self, const char *what);
+/* Makes all waiters look again; for what the test itself changes under the lock. */
+void pair_wake(pair *self);
 
 /* Breaks every wired connection there is. */
 void pair_cut_all(pair *self);
