@@ -186,6 +186,15 @@ static gpointer watch_progress(gpointer user)
     return NULL;
 }
 
+gboolean source_is_cancelled(source *self, GError **error)
+{
+    gboolean cancelled = status_is_cancelled(self->status);
+
+    if (cancelled)
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the move was cancelled");
+    return cancelled;
+}
+
 /* Phases mirroring to committing: one call of libvirt's, with our hands in it. */
 gboolean source_migrate(source *self, GError **error)
 {
@@ -210,7 +219,8 @@ gboolean source_migrate(source *self, GError **error)
     self->moving = TRUE;
     g_mutex_unlock(&self->lock);
     watcher = g_thread_new("progress", watch_progress, self);
-    moved = status_is_cancelled(self->status) ? FALSE : move_run(self->domain, &terms, error);
+    /* A cancel from here on finds something to abort; an earlier one is seen now. */
+    moved = !source_is_cancelled(self, error) && move_run(self->domain, &terms, error);
     g_mutex_lock(&self->lock);
     self->moving = FALSE;
     source_leave_word(self);

@@ -51,6 +51,8 @@ gboolean source_refuse(source *self, int code, const char *error_code, const cha
                        const char *text);
 gboolean source_fail(source *self, const GError *error);
 
+/* TRUE with an error once it was cancelled. */
+gboolean source_is_cancelled(source *self, GError **error);
 /* The session with its sockets, dialling. */
 gboolean source_open_session(source *self, GError **error);
 /* Blocks in libvirt until the migration has ended. What counts afterwards is the decision, not what libvirt thinks. */

@@ -218,7 +218,7 @@ static gboolean move(source *self)
 
     if (!status_enter(self->status, PHASE_LANDING, &error))
         return source_fail(self, error);
-    if (!land(self))
+    if (!land(self) || source_is_cancelled(self, &error))
         return FALSE;
     if (!source_open_session(self, &error) || !status_enter(self->status, PHASE_MIRRORING, &error))
         return source_fail(self, error);

@@ -87,7 +87,7 @@ class Interrupted(FerryCase):
         # Cancelling what has ended is refused, and says so.
         again = self.alpha.ferry("cancel", move, check=False)
         self.assertNotEqual(again.returncode, 0)
-        self.assertIn("cancelled", again.stdout + again.stderr)
+        self.assertIn("ended already", again.stdout + again.stderr)
         return guest
 
     def kill(self, phase, host):
