@@ -12,7 +12,7 @@
 #define CHUNK      (64 * 1024)
 #define TEXT_MAX   4096 /* characters of a peer's error text that are shown */
 
-G_DEFINE_QUARK(ferry-client-error, client_error)
+G_DEFINE_QUARK(ferry_client_error, client_error)
 
 struct client {
     char *name, *base; /* "http://localhost", "https://[fd00::2]:16550" */
@@ -23,7 +23,7 @@ struct client {
     char *expected;         /* peer mode: whom pki_verify must find */
     GBytes *expected_der;   /* stranger mode: exactly this one, or NULL */
 
-    int status; /* of the last call */
+    int status;          /* of the last call */
     JsonObject *failure; /* {"code", "text", "findings"} */
     GBytes *certificate;
 };
@@ -137,12 +137,13 @@ static gboolean accept_certificate(SoupMessage *message, GTlsCertificate *leaf,
         self->certificate = g_bytes_ref(chain->pdata[0]);
     g_clear_error(&c->trust);
     if (self->anybody) {
-        c->verified = self->certificate && (!self->expected_der ||
-                                            g_bytes_equal(self->expected_der, self->certificate));
+        c->verified = self->certificate &&
+                      (!self->expected_der || g_bytes_equal(self->expected_der, self->certificate));
         if (!c->verified)
             g_set_error(&c->trust, PKI_ERROR, PKI_ERROR_NAME,
                         "%s showed another certificate than a moment ago: somebody may be between "
-                        "the two hosts", self->name);
+                        "the two hosts",
+                        self->name);
     } else {
         g_autofree char *name = pki_verify(self->identity, chain, self->expected, &c->trust);
         c->verified = name != NULL;
@@ -160,8 +161,8 @@ static void network_event(SoupMessage *message, GSocketClientEvent event, GIOStr
     if (event != G_SOCKET_CLIENT_TLS_HANDSHAKED)
         return;
     if (!c->verified && !c->trust)
-        g_set_error(&c->trust, PKI_ERROR, PKI_ERROR_UNTRUSTED, "%s: its certificate was not checked",
-                    c->self->name);
+        g_set_error(&c->trust, PKI_ERROR, PKI_ERROR_UNTRUSTED,
+                    "%s: its certificate was not checked", c->self->name);
     if (!c->trust && G_IS_TLS_CONNECTION(connection))
         (void)gtls_version_ok(G_TLS_CONNECTION(connection), &c->trust);
     if (c->trust)
@@ -312,7 +313,8 @@ static void explain_transport(call *c, GCancellable *cancel, GError **error)
     } else if (c->late) {
         g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_UNREACHABLE,
                     "%s does not answer in time: is it running, and does no firewall swallow the "
-                    "connection?", self->name);
+                    "connection?",
+                    self->name);
     } else if (cancel && g_cancellable_is_cancelled(cancel)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "cancelled");
     } else if (c->error->domain == CLIENT_ERROR) {
@@ -321,10 +323,12 @@ static void explain_transport(call *c, GCancellable *cancel, GError **error)
         g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_PROTOCOL,
                     "%s cannot be spoken to: %s; does ferryd listen on this port?", self->name,
                     c->error->message);
-    } else if (self->socket && (g_error_matches(c->error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))) {
+    } else if (self->socket &&
+               (g_error_matches(c->error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))) {
         g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_UNREACHABLE,
                     "%s: permission denied; be root, or a member of the api-group that is named in "
-                    "ferryd.conf", self->name);
+                    "ferryd.conf",
+                    self->name);
     } else if (self->socket) {
         g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_UNREACHABLE,
                     "%s does not answer: %s; start it with 'systemctl start ferryd'", self->name,
@@ -368,7 +372,8 @@ static JsonObject *read_answer(call *c, GError **error)
         answer = json_parse((const char *)c->answer->data, c->answer->len, NULL);
     if (!answer) {
         g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_PROTOCOL,
-                    "%s answered with something that is not JSON: is it another program?", self->name);
+                    "%s answered with something that is not JSON: is it another program?",
+                    self->name);
         return NULL;
     }
     if (self->status >= 200 && self->status < 300)

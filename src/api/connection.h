@@ -9,7 +9,8 @@
 
 typedef struct connection connection;
 
-/* Counts as entered into `door` already, and leaves it when the stream is gone. Belongs to the stream. */
+/* Counts as entered into `door` already, and leaves it when the stream is gone. Belongs to the
+ * stream. */
 connection *connection_new(GSocketConnection *stream, GSocketAddress *remote, gate *door);
 connection *connection_ref(connection *self);
 void connection_unref(connection *self);
@@ -17,8 +18,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(connection, connection_unref)
 /* That of a request; NULL if the address is none of ours. Borrowed. */
 connection *connection_of(GSocketAddress *remote);
 
-/* It is the other side's turn: when it has not done its part within `patience_ms`, the connection is
- * shut down. Or it is ours, without a limit. */
+/* It is the other side's turn: when it has not done its part within `patience_ms`, the connection
+ * is shut down. Or it is ours, without a limit. */
 void connection_theirs(connection *self, guint patience_ms);
 void connection_ours(connection *self);
 /* The stream still exists. */

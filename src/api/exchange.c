@@ -108,7 +108,7 @@ gboolean exchange_only(exchange *self, const char *const *members)
         if (!g_strv_contains(members, m->data)) {
             g_autofree char *known = g_strjoinv(", ", (char **)members);
             exchange_fail(self, 400, "bad-request", "\"%.64s\" is not known here; known are: %s",
-                          (char *)m->data, known);
+                          (char *)m->data, *known ? known : "none");
             return FALSE;
         }
     return TRUE;

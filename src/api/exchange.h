@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One request and its answer, as a handler sees them.
  *
- * A handler answers at once, or keeps a reference and answers later; an exchange whose last reference goes
- * without an answer is answered with 500. Answering one whose client has gone does nothing. Main
- * thread only.
+ * A handler answers at once, or keeps a reference and answers later; an exchange whose last
+ * reference goes without an answer is answered with 500. Answering one whose client has gone does
+ * nothing. Main thread only.
  */
 #pragma once
 #include "base/json.h"
@@ -14,13 +14,15 @@ exchange *exchange_ref(exchange *self);
 void exchange_unref(exchange *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(exchange, exchange_unref)
 
-/* The trusted peer's name; NULL on the local listener and for strangers. Borrowed, like all below. */
+/* The trusted peer's name; NULL on the local listener and for strangers. Borrowed, like all below.
+ */
 const char *exchange_peer(const exchange *self);
 /* Where it comes from, for logs: "10.0.0.1", "local". */
 const char *exchange_who(const exchange *self);
 /* The leaf certificate the client showed, DER; NULL on the local listener. */
 GBytes *exchange_certificate(const exchange *self);
-/* What stood for the n-th "*" of the route's pattern, unescaped: UTF-8, neither empty nor with '/'. */
+/* What stood for the n-th "*" of the route's pattern, unescaped: UTF-8, neither empty nor with '/'.
+ */
 const char *exchange_part(const exchange *self, guint n);
 /* A query parameter, or NULL. */
 const char *exchange_query(const exchange *self, const char *name);

@@ -20,5 +20,6 @@ guint gate_inside(const gate *self);
 /* May a line about an unwelcome connection be logged now? */
 gboolean gate_may_log(gate *self);
 
-/* The address a connection comes from, without its port; "local" for a UNIX socket. Caller frees. */
+/* The address a connection comes from, without its port; "local" for a UNIX socket. Caller frees.
+ */
 char *gate_who(GSocketAddress *remote);

@@ -84,18 +84,17 @@ static void shake_hands(listener *self, GSocketConnection *stream, GSocketAddres
     g_autoptr(GError) error = NULL;
     /* Without a database: GIO would read all of the system's authorities anew for each connection,
      * which costs whoever knocks nothing and us milliseconds. */
-    g_autoptr(GIOStream) tls =
-        g_initable_new(g_tls_backend_get_server_connection_type(g_tls_backend_get_default()), NULL,
-                       &error, "base-io-stream", stream, "certificate", self->shown, "database", NULL,
-                       NULL);
+    g_autoptr(GIOStream) tls = g_initable_new(
+        g_tls_backend_get_server_connection_type(g_tls_backend_get_default()), NULL, &error,
+        "base-io-stream", stream, "certificate", self->shown, "database", NULL, NULL);
     handshake *h;
 
     if (!tls) {
         log_error("TLS cannot be used: %s", error->message);
         return;
     }
-    g_object_set(tls, "authentication-mode", G_TLS_AUTHENTICATION_REQUIRED,
-                 "require-close-notify", FALSE, NULL);
+    g_object_set(tls, "authentication-mode", G_TLS_AUTHENTICATION_REQUIRED, "require-close-notify",
+                 FALSE, NULL);
     g_signal_connect(tls, "accept-certificate", G_CALLBACK(accept_any), NULL);
     h = g_new0(handshake, 1);
     h->self = self;
@@ -127,7 +126,8 @@ static gboolean on_fd(int listening, GIOCondition condition, gpointer user)
         return G_SOURCE_CONTINUE;
     stream = g_socket_connection_factory_create_connection(socket);
     entered = connection_new(stream, remote, self->door);
-    connection_theirs(entered, self->shown ? MIN(HANDSHAKE_MS, self->patience_ms) : self->patience_ms);
+    connection_theirs(entered,
+                      self->shown ? MIN(HANDSHAKE_MS, self->patience_ms) : self->patience_ms);
     if (self->shown)
         shake_hands(self, stream, local, remote);
     else

@@ -80,7 +80,8 @@ static int bind_one(const char *address, guint16 number, GError **error)
     int one = 1;
 
     if (!at) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "'%s' is no IP address", address);
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "'%s' is no IP address",
+                    address);
         return -1;
     }
     if (!g_socket_address_to_native(at, &raw, sizeof raw, error))
@@ -92,9 +93,9 @@ static int bind_one(const char *address, guint16 number, GError **error)
         bind(fd, (struct sockaddr *)&raw, (socklen_t)g_socket_address_get_native_size(at)) < 0 ||
         listen(fd, BACKLOG) < 0) {
         int failed = errno;
-        if (failed == EAFNOSUPPORT || (failed == EADDRNOTAVAIL && raw.ss_family == AF_INET6 &&
-                                       IN6_IS_ADDR_UNSPECIFIED(
-                                           &((struct sockaddr_in6 *)&raw)->sin6_addr)))
+        if (failed == EAFNOSUPPORT ||
+            (failed == EADDRNOTAVAIL && raw.ss_family == AF_INET6 &&
+             IN6_IS_ADDR_UNSPECIFIED(&((struct sockaddr_in6 *)&raw)->sin6_addr)))
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
                         "listen on %s port %u: this host does not have this kind of address",
                         address, number);

@@ -74,7 +74,8 @@ static guint judge(server *self, exchange *x, GError **error)
 
     if (connection_is_local(x->from))
         return ROUTE_LOCAL;
-    if (!chain || !self->identity) { /* cannot be: the listener lets nobody in without a certificate */
+    if (!chain ||
+        !self->identity) { /* cannot be: the listener lets nobody in without a certificate */
         g_set_error(error, PKI_ERROR, PKI_ERROR_UNTRUSTED, "no certificate was shown");
         return ROUTE_STRANGER;
     }
@@ -89,13 +90,16 @@ static void refuse_stranger(server *self, exchange *x, const GError *why)
 
     log_notice("%s was refused: %s", exchange_who(x), why->message);
     if (g_error_matches(why, PKI_ERROR, PKI_ERROR_EXPIRED))
-        exchange_fail(x, 403, "untrusted",
-                      "%s refuses this host's certificate because it has expired or is not yet valid: renew "
-                      "it, then pair the hosts again (SHA-256 %.16s…)", self->name, fingerprint);
+        exchange_fail(
+            x, 403, "untrusted",
+            "%s refuses this host's certificate because it has expired or is not yet valid: renew "
+            "it, then pair the hosts again (SHA-256 %.16s…)",
+            self->name, fingerprint);
     else
-        exchange_fail(x, 403, "untrusted",
-                      "%s does not trust this host's certificate: run 'ferry pair %s' (SHA-256 %.16s…)",
-                      self->name, self->name, fingerprint);
+        exchange_fail(
+            x, 403, "untrusted",
+            "%s does not trust this host's certificate: run 'ferry pair %s' (SHA-256 %.16s…)",
+            self->name, self->name, fingerprint);
 }
 
 static void too_large(exchange *x)
@@ -157,8 +161,8 @@ static void on_disconnected(SoupServerMessage *message, gpointer user)
     on_end(NULL, message, user);
 }
 
-/* The headers are there, the body is not. When a status is set here, libsoup does not call on_request;
- * it reads what follows and, because nothing accumulates, forgets it. */
+/* The headers are there, the body is not. When a status is set here, libsoup does not call
+ * on_request; it reads what follows and, because nothing accumulates, forgets it. */
 static void on_headers(SoupServer *soup, SoupServerMessage *message, const char *path,
                        GHashTable *query, gpointer user)
 {
@@ -182,8 +186,8 @@ static void on_headers(SoupServer *soup, SoupServerMessage *message, const char 
 
 static gboolean parse_body(exchange *x, GError **error)
 {
-    g_autoptr(GBytes) bytes = soup_message_body_flatten(
-        soup_server_message_get_request_body(x->message));
+    g_autoptr(GBytes) bytes =
+        soup_message_body_flatten(soup_server_message_get_request_body(x->message));
     gsize size;
     const char *text = g_bytes_get_data(bytes, &size);
 
@@ -264,8 +268,8 @@ static GTlsCertificate *own_certificate(pki *identity, GError **error)
     return gtls_certificate(paths->certificate, paths->key, error);
 }
 
-gboolean server_listen_peers(server *self, pki *identity, const char *const *addresses, guint16 port,
-                             GError **error)
+gboolean server_listen_peers(server *self, pki *identity, const char *const *addresses,
+                             guint16 port, GError **error)
 {
     g_autoptr(GTlsCertificate) shown = own_certificate(identity, error);
 

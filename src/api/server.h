@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The HTTP server of the API: listeners, a table of routes, and who may use which.
  *
- * Every request is answered in JSON (docs/api.md). Before a body is read it is known whether there is such
- * a route and whether this client may use it. On TLS the client's certificate is judged for each request
- * (pki_verify), so forgetting a peer takes effect at once; who is not trusted reaches ROUTE_STRANGER only. Main
- * thread only.
+ * Every request is answered in JSON (docs/api.md). Before a body is read it is known whether there
+ * is such a route and whether this client may use it. On TLS the client's certificate is judged for
+ * each request (pki_verify), so forgetting a peer takes effect at once; who is not trusted reaches
+ * ROUTE_STRANGER only. Main thread only.
  */
 #pragma once
 #include "api/exchange.h"
@@ -33,8 +33,8 @@ typedef struct {
 typedef struct {
     const server_route *routes; /* ended by a NULL method; must outlive the server */
     const char *name;           /* this host's, for texts; copied */
-    guint patience_ms;          /* how long a client may take for a request, and to read its answer */
-    gpointer user;              /* for the handlers */
+    guint patience_ms; /* how long a client may take for a request, and to read its answer */
+    gpointer user;     /* for the handlers */
 } server_setup;
 
 server *server_new(const server_setup *setup);
@@ -45,8 +45,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(server, server_free)
 /* The UNIX socket, for root and a group (a name, or NULL). */
 gboolean server_listen_local(server *self, const char *path, const char *group, GError **error);
 /* The TLS port (0: any free one). `identity` is borrowed until another replaces it. */
-gboolean server_listen_peers(server *self, pki *identity, const char *const *addresses, guint16 port,
-                             GError **error);
+gboolean server_listen_peers(server *self, pki *identity, const char *const *addresses,
+                             guint16 port, GError **error);
 gboolean server_set_identity(server *self, pki *identity, GError **error);
 guint16 server_port(const server *self);
 /* Connections open on the TLS port. */

@@ -136,8 +136,8 @@ static gboolean on_fd(int listening, GIOCondition condition, gpointer user)
     a->owner = self;
     a->socket = g_steal_pointer(&socket);
     a->who = g_steal_pointer(&who);
-    a->source = g_unix_fd_add(g_socket_get_fd(a->socket), G_IO_IN | G_IO_HUP | G_IO_ERR,
-                              on_readable, a);
+    a->source =
+        g_unix_fd_add(g_socket_get_fd(a->socket), G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, a);
     a->timer = g_timeout_add(self->patience_ms, on_late, a);
     g_hash_table_add(self->arriving, a);
     return G_SOURCE_CONTINUE;

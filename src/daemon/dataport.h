@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The data port: accepts, reads the preamble that names a landing (relay/wire.h), and hands the connection to whoever
- * has that landing. TLS is the worker's; not one byte behind the preamble is read here.
+/* The data port: accepts, reads the preamble that names a landing (relay/wire.h), and hands the
+ * connection to whoever has that landing. TLS is the worker's; not one byte behind the preamble is
+ * read here.
  *
  * Anybody may connect: only on allowed networks is one listened to at all, for at most the given
  * time, and only so many at once. Main thread only.
@@ -10,9 +11,10 @@
 
 typedef struct dataport dataport;
 
-/* Takes the connection of a channel to landing `id` (lower-case UUID); the descriptor, blocking, stays
- * the caller's. The error is logged. */
-typedef gboolean (*dataport_take)(const char *id, guint channel, int fd, gpointer user, GError **error);
+/* Takes the connection of a channel to landing `id` (lower-case UUID); the descriptor, blocking,
+ * stays the caller's. The error is logged. */
+typedef gboolean (*dataport_take)(const char *id, guint channel, int fd, gpointer user,
+                                  GError **error);
 
 /* Port 0 takes any free one. `allowed` is borrowed until dataport_allow replaces it. */
 dataport *dataport_new(const char *const *addresses, guint16 port, const networks *allowed,

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define LOG_AREA "events"
+#define LOG_AREA   "events"
 #define RESTARTING "its worker is being started again"
 
 static gboolean is_fleeting(ferryd *self, const char *id)
@@ -87,8 +87,9 @@ static void close_book(ferryd *self, const char *id, gboolean journaled)
     if (journaled || (moves_get(self->known, id, NULL, &role, NULL) && !strcmp(role, "target")))
         moves_drop(self->known, id);
     else
-        moves_fail(self->known, id, "internal",
-                   "its worker ended before it had begun; the VM was not touched; see ferryd's log");
+        moves_fail(
+            self->known, id, "internal",
+            "its worker ended before it had begun; the VM was not touched; see ferryd's log");
     pending_answer(self->ends, id, 204, NULL);
     recovery_forget(self->recoveries, id);
     g_hash_table_remove(self->owners, id);
@@ -101,7 +102,8 @@ static void on_gone(const char *id, gboolean properly, gpointer user)
     g_autoptr(journal_entry) entry = NULL;
     g_autoptr(GError) error = NULL;
 
-    pending_fail(self->starts, id, 500, "internal", "the worker for this ended unexpectedly; see the "
+    pending_fail(self->starts, id, 500, "internal",
+                 "the worker for this ended unexpectedly; see the "
                  "log of ferryd there");
     pending_fail(self->commits, id, 503, "busy", "its worker is just being started; try again");
     if (g_hash_table_remove(self->fleeting, id))

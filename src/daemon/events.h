@@ -7,5 +7,6 @@
 workers_events events_of_workers(ferryd *self);
 /* For moves_new: a migration has another phase. */
 void events_phase(const char *id, phase now, gpointer user);
-/* ferryd has just started: takes up what the journal says is unfinished. Workers have been adopted. */
+/* ferryd has just started: takes up what the journal says is unfinished. Workers have been adopted.
+ */
 gboolean events_take_up(ferryd *self, GError **error);

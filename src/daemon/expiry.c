@@ -33,8 +33,8 @@ void expiry_free(expiry *self)
     g_free(self);
 }
 
-/* Opens the directory of an absolute path component by component, none of which may be a symbolic link: somebody
- * else may own a directory on the way. Returns -1 with errno. */
+/* Opens the directory of an absolute path component by component, none of which may be a symbolic
+ * link: somebody else may own a directory on the way. Returns -1 with errno. */
 static int open_parent(char **parts, guint count)
 {
     fdio_auto fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -61,7 +61,8 @@ gboolean expiry_delete(const char *path, gboolean *deleted, GError **error)
     struct stat info;
 
     *deleted = FALSE;
-    if (*path != '/' || !strstr(name, ".ferry-") || g_strv_contains((const char *const *)parts, "..")) {
+    if (*path != '/' || !strstr(name, ".ferry-") ||
+        g_strv_contains((const char *const *)parts, "..")) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME,
                     "%s: this is no name Ferry gives to what it keeps", path);
         return FALSE;

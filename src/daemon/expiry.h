@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Deleting what was kept for a time: source disks as the way back, landed data for the next try.
  *
- * Only regular files with ".ferry-" in their name, exactly where the journal has them: no symbolic link on the way is
- * followed. What cannot be deleted is kept in the journal and complained about once. */
+ * Only regular files with ".ferry-" in their name, exactly where the journal has them: no symbolic
+ * link on the way is followed. What cannot be deleted is kept in the journal and complained about
+ * once. */
 #pragma once
 #include "journal/journal.h"
 
@@ -12,7 +13,8 @@ expiry *expiry_new(void);
 void expiry_free(expiry *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(expiry, expiry_free)
 
-/* Deletes and forgets all that expired before `now` (Unix seconds). Any thread, one at a time. Returns how many files were deleted. */
+/* Deletes and forgets all that expired before `now` (Unix seconds). Any thread, one at a time.
+ * Returns how many files were deleted. */
 guint expiry_run(expiry *self, journal *book, gint64 now, GError **error);
 /* One file; absent is TRUE. */
 gboolean expiry_delete(const char *path, gboolean *deleted, GError **error);

@@ -46,7 +46,8 @@ static gboolean make_directories(const settings *conf, GError **error)
              pki_create_host(conf->tls.certificate, conf->tls.key, conf->name, error)));
 }
 
-/* Held as long as this process lives. A second ferryd would take over sockets and start workers twice. */
+/* Held as long as this process lives. A second ferryd would take over sockets and start workers
+ * twice. */
 static gboolean lock(ferryd *self, GError **error)
 {
     g_autofree char *path = g_build_filename(self->conf->run_dir, "ferryd.lock", NULL);
@@ -64,7 +65,8 @@ static gboolean lock(ferryd *self, GError **error)
 static gboolean open_journal(ferryd *self, GError **error)
 {
     g_autofree char *path = settings_journal(self->conf);
-    g_autoptr(journal) writable = journal_open(path, FALSE, error); /* makes it, or brings it up to date */
+    g_autoptr(journal) writable =
+        journal_open(path, FALSE, error); /* makes it, or brings it up to date */
 
     self->book = writable ? journal_open(path, TRUE, error) : NULL;
     return self->book != NULL;
@@ -190,7 +192,8 @@ ferryd *ferryd_new(const char *config, GError **error)
              FERRY_VERSION, server_port(self->served), dataport_number(self->data),
              workers_count(self->crew));
     if (networks_empty(self->conf->migration))
-        log_warning("no network is allowed for migrations: set 'migration' in [networks] of ferryd.conf");
+        log_warning(
+            "no network is allowed for migrations: set 'migration' in [networks] of ferryd.conf");
     return g_steal_pointer(&self);
 }
 
@@ -256,9 +259,10 @@ static gboolean reload(ferryd *self, GError **error)
         return FALSE;
     fixed = fixed_key(self->conf, conf);
     if (fixed) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                    "%s cannot change while ferryd runs: restart it (moves under way are not disturbed)",
-                    fixed);
+        g_set_error(
+            error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+            "%s cannot change while ferryd runs: restart it (moves under way are not disturbed)",
+            fixed);
         return FALSE;
     }
     if (!server_set_identity(self->served, identity, error))
@@ -277,8 +281,8 @@ static gboolean reload(ferryd *self, GError **error)
 void ferryd_reload(ferryd *self)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *state = g_strdup_printf("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
-                                             g_get_monotonic_time());
+    g_autofree char *state =
+        g_strdup_printf("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
 
     notify_manager(state);
     if (reload(self, &error))
@@ -328,7 +332,8 @@ static void back_again(GObject *source, GAsyncResult *result, gpointer user)
     e->self->busy--;
 }
 
-void ferryd_run(ferryd *self, void (*work)(gpointer data), void (*done)(gpointer data), gpointer data)
+void ferryd_run(ferryd *self, void (*work)(gpointer data), void (*done)(gpointer data),
+                gpointer data)
 {
     errand *e = g_new0(errand, 1);
     g_autoptr(GTask) task = g_task_new(NULL, NULL, back_again, e);

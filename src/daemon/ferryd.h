@@ -35,16 +35,17 @@ typedef struct ferryd {
     admission *leaving, *arriving;
     outgoing *queue;
     recovery *recoveries;
-    pending *starts;  /* wait for a worker's answer: landings, comparisons */
-    pending *commits; /* wait for a target's decision */
-    pending *ends;    /* wait for a landing to be gone */
-    GHashTable *owners;   /* id -> peer: landings begun since ferryd runs (their workers may not have reported yet) */
+    pending *starts;    /* wait for a worker's answer: landings, comparisons */
+    pending *commits;   /* wait for a target's decision */
+    pending *ends;      /* wait for a landing to be gone */
+    GHashTable *owners; /* id -> peer: landings begun since ferryd runs (their workers may not have
+                           reported yet) */
     GHashTable *fleeting; /* set: ids of comparisons, which are no moves */
     token *pairing;
     expiry *kept;
-    int lock;         /* that no other ferryd runs here */
-    guint minute;     /* timer */
-    guint busy;       /* threads of ours under way */
+    int lock;           /* that no other ferryd runs here */
+    guint minute;       /* timer */
+    guint busy;         /* threads of ours under way */
     GCancellable *stop; /* ends them */
 } ferryd;
 
@@ -59,4 +60,5 @@ void ferryd_reload(ferryd *self);
 /* Starts a worker for a comparison (of ours or of a peer) and lets `x` wait for its answer. */
 void ferryd_compare(ferryd *self, JsonObject *start, exchange *x);
 /* Runs `work` in a thread, then `done` here; ferryd does not end before that. */
-void ferryd_run(ferryd *self, void (*work)(gpointer data), void (*done)(gpointer data), gpointer data);
+void ferryd_run(ferryd *self, void (*work)(gpointer data), void (*done)(gpointer data),
+                gpointer data);

@@ -5,5 +5,6 @@
 
 /* STATE_DIR/host-uuid, made at first. Caller frees. */
 char *hostinfo_uuid(const settings *conf, GError **error);
-/* For peers: name, version, UUID; for the local listener also limits, networks and numbers of moves. */
+/* For peers: name, version, UUID; for the local listener also limits, networks and numbers of
+ * moves. */
 JsonObject *hostinfo_json(ferryd *self, gboolean local);

@@ -7,11 +7,11 @@
 
 #include <string.h>
 
-#define LOG_AREA     "moves"
-#define WAIT_MS      25000
-#define HISTORY_MAX  200
-#define RECENT_S     3600
-#define PREFIX_MIN   4
+#define LOG_AREA    "moves"
+#define WAIT_MS     25000
+#define HISTORY_MAX 200
+#define RECENT_S    3600
+#define PREFIX_MIN  4
 
 struct moves {
     journal *book;
@@ -64,7 +64,8 @@ static void move_free(gpointer data)
     g_free(m);
 }
 
-moves *moves_new(journal *book, void (*changed)(const char *id, phase now, gpointer user), gpointer user)
+moves *moves_new(journal *book, void (*changed)(const char *id, phase now, gpointer user),
+                 gpointer user)
 {
     moves *self = g_new0(moves, 1);
 
@@ -102,7 +103,8 @@ static JsonObject *copy_of(JsonObject *status)
     g_autoptr(GList) members = json_object_get_members(status);
 
     for (GList *m = members; m; m = m->next)
-        json_object_set_member(copy, m->data, json_node_copy(json_object_get_member(status, m->data)));
+        json_object_set_member(copy, m->data,
+                               json_node_copy(json_object_get_member(status, m->data)));
     return copy;
 }
 
@@ -124,7 +126,8 @@ void moves_set(moves *self, const char *id, JsonObject *status)
         m->status = json_object_ref(status);
         g_hash_table_insert(self->table, m->id, m);
     }
-    /* Who follows a move must see its version grow, whoever reports it and however often it was begun anew. */
+    /* Who follows a move must see its version grow, whoever reports it and however often it was
+     * begun anew. */
     m->version = MAX(version, m->version + 1);
     json_object_unref(m->status);
     m->status = copy_of(status);
@@ -175,9 +178,8 @@ void moves_fail(moves *self, const char *id, const char *code, const char *text)
     json_object_set_string_member(error, "code", code);
     json_object_set_string_member(error, "text", text);
     json_object_set_object_member(status, "error", error);
-    json_object_set_string_member(status, "phase",
-                                  phase_name(strcmp(code, "cancelled") ? PHASE_FAILED
-                                                                       : PHASE_CANCELLED));
+    json_object_set_string_member(
+        status, "phase", phase_name(strcmp(code, "cancelled") ? PHASE_FAILED : PHASE_CANCELLED));
     json_object_set_null_member(status, "waiting");
     json_object_set_double_member(status, "ended", (double)g_get_real_time() / G_USEC_PER_SEC);
     moves_set(self, id, status);
@@ -273,7 +275,8 @@ static int latest_first(gconstpointer a, gconstpointer b)
     return began(one) < began(other) ? 1 : began(one) > began(other) ? -1 : 0;
 }
 
-/* All that are known, memory before journal, in the order of moves_list. Elements are JsonObject. */
+/* All that are known, memory before journal, in the order of moves_list. Elements are JsonObject.
+ */
 static GPtrArray *known(moves *self)
 {
     GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)json_object_unref);
@@ -313,7 +316,8 @@ JsonObject *moves_find(moves *self, const char *what, GError **error)
             continue;
         if (by_prefix) {
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
-                        "several moves have an id that begins with '%.64s': give more digits", what);
+                        "several moves have an id that begins with '%.64s': give more digits",
+                        what);
             return NULL;
         }
         by_prefix = all->pdata[i];

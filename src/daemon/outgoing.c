@@ -80,8 +80,8 @@ static void save_or_log(const outgoing *self)
 /* A migration object (docs/api.md) of a move that no worker reports on yet. */
 static void show(outgoing *self, const waiting_move *w)
 {
-    static const char *const unknown[] = {"vm_uuid",   "ended",       "blackout_ms", "total_seconds",
-                                          "changes",   "way_back",    "error"};
+    static const char *const unknown[] = {"vm_uuid", "ended",    "blackout_ms", "total_seconds",
+                                          "changes", "way_back", "error"};
     g_autoptr(JsonObject) status = json_object_new();
     JsonObject *progress = json_object_new(), *channels = json_object_new();
 
@@ -114,10 +114,11 @@ static void show(outgoing *self, const waiting_move *w)
 static void set_waiting(outgoing *self, waiting_move *w, guint ahead)
 {
     guint held = admission_held(self->owner->leaving);
-    g_autofree char *before = ahead ? g_strdup_printf(", and %u more before this one", ahead)
-                                    : g_strdup("");
+    g_autofree char *before =
+        ahead ? g_strdup_printf(", and %u more before this one", ahead) : g_strdup("");
     char *text = g_strdup_printf("a free slot here: %u of %u moves are leaving this host "
-                                 "(max-outgoing)%s", held, self->owner->conf->max_outgoing, before);
+                                 "(max-outgoing)%s",
+                                 held, self->owner->conf->max_outgoing, before);
 
     if (!g_strcmp0(text, w->waiting)) {
         g_free(text);
@@ -128,17 +129,24 @@ static void set_waiting(outgoing *self, waiting_move *w, guint ahead)
     show(self, w);
 }
 
+static JsonObject *start_message(const request *asked)
+{
+    JsonObject *message = json_object_new();
+
+    json_object_set_string_member(message, "op", "start");
+    json_object_set_string_member(message, "mode", "migrate");
+    json_object_set_object_member(message, "request", request_to_json(asked));
+    return message;
+}
+
 static void start(outgoing *self, waiting_move *w)
 {
-    g_autoptr(JsonObject) message = json_object_new();
+    g_autoptr(JsonObject) message = start_message(w->asked);
     g_autoptr(GError) error = NULL;
 
     g_free(w->waiting);
     w->waiting = NULL;
     show(self, w);
-    json_object_set_string_member(message, "op", "start");
-    json_object_set_string_member(message, "mode", "migrate");
-    json_object_set_object_member(message, "request", request_to_json(w->asked));
     if (!workers_start(self->owner->crew, w->asked->id, message, &error)) {
         log_error("%.8s: no worker can be started: %s", w->asked->id, error->message);
         admission_leave(self->owner->leaving, w->asked->id);
@@ -222,8 +230,16 @@ static void load_one(outgoing *self, JsonNode *node)
     }
     began = json_object_get_double_member_with_default(json_node_get_object(node), "began", 0);
     entry = journal_find(self->owner->book, asked->id, NULL);
-    if (entry || workers_has(self->owner->crew, asked->id))
+    if (entry)
         return; /* it has begun since */
+    if (workers_has(self->owner->crew, asked->id)) {
+        /* ferryd may have died before it had told its worker. One that knows already takes no
+         * notice. */
+        g_autoptr(JsonObject) message = start_message(asked);
+        admission_take(self->owner->leaving, asked->id);
+        (void)workers_send(self->owner->crew, asked->id, message, -1, NULL);
+        return;
+    }
     take(self, g_steal_pointer(&asked), began);
     show(self, g_queue_peek_tail(self->queue));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Moves away from this host: taken in, queued until there is a slot, started. The queue is kept in
- * STATE_DIR/queue.json, so that a restart of ferryd or of the host forgets none. Main thread only. */
+ * STATE_DIR/queue.json, so that a restart of ferryd or of the host forgets none. Main thread only.
+ */
 #pragma once
 #include "migrate/request.h"
 

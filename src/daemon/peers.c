@@ -105,7 +105,8 @@ gboolean peers_set_address(const settings *conf, const char *name, const char *h
                            GError **error)
 {
     g_autofree char *file = settings_address_file(conf, name);
-    g_autofree char *text = g_strdup_printf(strchr(host, ':') ? "[%s]:%u\n" : "%s:%u\n", host, port);
+    g_autofree char *text =
+        g_strdup_printf(strchr(host, ':') ? "[%s]:%u\n" : "%s:%u\n", host, port);
 
     return fdio_replace_file(file, text, strlen(text), 0644, error);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The hosts this one is paired with, for people and for the first check of a request. Whether a certificate is
- * trusted is decided by pki_verify alone. */
+/* The hosts this one is paired with, for people and for the first check of a request. Whether a
+ * certificate is trusted is decided by pki_verify alone. */
 #pragma once
 #include "api/exchange.h"
 #include "migrate/settings.h"

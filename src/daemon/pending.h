@@ -5,7 +5,8 @@
 
 typedef struct pending pending;
 
-/* `timeout_ms` later a request is answered 503: the asker may try again. `what` completes "no word about …". */
+/* `timeout_ms` later a request is answered 503: the asker may try again. `what` completes "no word
+ * about …". */
 pending *pending_new(const char *what, guint timeout_ms);
 /* Those still waiting are answered 503. */
 void pending_free(pending *self);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Starting `ferry-worker --recover` for moves whose worker has died: at once, then with pauses that grow to a minute,
- * for ever: what was given up and not yet accepted must come to its end. Main thread only. */
+/* Starting `ferry-worker --recover` for moves whose worker has died: at once, then with pauses that
+ * grow to a minute, for ever: what was given up and not yet accepted must come to its end. Main
+ * thread only. */
 #pragma once
 #include "daemon/workers.h"
 

@@ -16,11 +16,12 @@
 
 static void busy(ferryd *self, exchange *x, guint ahead)
 {
-    g_autofree char *before = ahead ? g_strdup_printf(", and %u more before this one", ahead)
-                                    : g_strdup("");
+    g_autofree char *before =
+        ahead ? g_strdup_printf(", and %u more before this one", ahead) : g_strdup("");
 
-    exchange_fail(x, 503, "busy", "%s takes %u moves at a time (max-incoming), and %u are under way%s",
-                  self->conf->name, self->conf->max_incoming, admission_held(self->arriving), before);
+    exchange_fail(
+        x, 503, "busy", "%s takes %u moves at a time (max-incoming), and %u are under way%s",
+        self->conf->name, self->conf->max_incoming, admission_held(self->arriving), before);
 }
 
 static gboolean is_taken(ferryd *self, const char *id)
@@ -74,9 +75,11 @@ void routes_land(exchange *x, gpointer user)
     else if (strlen(text) > FDIO_MESSAGE_MAX - AROUND)
         exchange_fail(x, 413, "too-large", "this VM's description is too large");
     else if (!self->conf->incoming)
-        exchange_fail(x, 403, "incoming-off",
-                      "%s takes no VMs: set 'incoming = yes' in [migrations] of its ferryd.conf and "
-                      "reload ferryd there", self->conf->name);
+        exchange_fail(
+            x, 403, "incoming-off",
+            "%s takes no VMs: set 'incoming = yes' in [migrations] of its ferryd.conf and "
+            "reload ferryd there",
+            self->conf->name);
     else if (dry_run)
         ferryd_compare(self, start, x);
     else if (is_taken(self, id))
@@ -89,7 +92,8 @@ void routes_land(exchange *x, gpointer user)
 
 typedef enum { NOT_THEIRS, UNDER_WAY, OVER } landing_state;
 
-/* Is there a landing of this peer by this id? One that has ended is in the journal (*entry, caller frees). */
+/* Is there a landing of this peer by this id? One that has ended is in the journal (*entry, caller
+ * frees). */
 static landing_state look(ferryd *self, exchange *x, char **id, journal_entry **entry)
 {
     const char *role, *peer, *owner;
@@ -139,11 +143,13 @@ void routes_end_landing(exchange *x, gpointer user)
     }
     json_object_set_string_member(message, "op", "cancel");
     json_object_set_string_member(message, "why", "the source has ended the move");
-    if (state == UNDER_WAY && workers_has(self->crew, id)) {
+    if (state == OVER) {
+        exchange_answer(x, 204, NULL);
+    } else if (workers_has(self->crew, id)) {
         (void)workers_send(self->crew, id, message, -1, NULL); /* else it is just about to go */
         pending_add(self->ends, id, x);
     } else {
-        exchange_answer(x, 204, NULL);
+        exchange_fail(x, 503, "busy", "its worker is just being started; try again");
     }
 }
 

@@ -22,13 +22,16 @@ static request *asked_for(ferryd *self, exchange *x)
     if (!g_ascii_strcasecmp(asked->target, self->conf->name))
         exchange_fail(x, 400, "bad-request", "%s is this host: name another one", asked->target);
     else if (!peers_known(self->conf, asked->target))
-        exchange_fail(x, 404, "unknown-host",
-                      "%s is not paired with this host: run 'ferry pair %s' ('ferry peers' lists those "
-                      "that are)", asked->target, asked->target);
+        exchange_fail(
+            x, 404, "unknown-host",
+            "%s is not paired with this host: run 'ferry pair %s' ('ferry peers' lists those "
+            "that are)",
+            asked->target, asked->target);
     else if (!self->conf->outgoing)
-        exchange_fail(x, 403, "outgoing-off",
-                      "VMs may not leave this host: set 'outgoing = yes' in [migrations] of ferryd.conf "
-                      "and reload ferryd");
+        exchange_fail(
+            x, 403, "outgoing-off",
+            "VMs may not leave this host: set 'outgoing = yes' in [migrations] of ferryd.conf "
+            "and reload ferryd");
     return exchange_answered(x) ? NULL : g_steal_pointer(&asked);
 }
 
@@ -58,7 +61,8 @@ void routes_migrate(exchange *x, gpointer user)
     }
     if (earlier || moves_get(self->known, asked->id, NULL, NULL, NULL) ||
         workers_has(self->crew, asked->id)) {
-        exchange_fail(x, 409, "conflict", "there is a move %s already: leave \"id\" out", asked->id);
+        exchange_fail(x, 409, "conflict", "there is a move %s already: leave \"id\" out",
+                      asked->id);
         return;
     }
     id = g_strdup(asked->id);
@@ -126,9 +130,10 @@ void routes_cancel(exchange *x, gpointer user)
     if (!moves_get(self->known, id, &now, NULL, NULL) || phase_is_final(now)) {
         exchange_fail(x, 409, "conflict", "this move has ended already");
     } else if (!phase_may_cancel(now)) {
-        exchange_fail(x, 409, "conflict",
-                      "it is too late: the VM belongs to the other host, or is about to; move it back "
-                      "when the move has ended");
+        exchange_fail(
+            x, 409, "conflict",
+            "it is too late: the VM belongs to the other host, or is about to; move it back "
+            "when the move has ended");
     } else if (outgoing_remove(self->queue, id)) {
         cancelled_in_queue(self, id);
         exchange_answer(x, 202, moves_find(self->known, id, NULL));

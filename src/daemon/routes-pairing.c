@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Pairing (docs/protocol.md, net/pairing.h): POST /v1/pairing makes a token; POST /v1/peers uses one that was made on
- * another host; POST /v1/pair is how that other host is asked. */
+/* Pairing (docs/protocol.md, net/pairing.h): POST /v1/pairing makes a token; POST /v1/peers uses
+ * one that was made on another host; POST /v1/pair is how that other host is asked. */
 #include "daemon/peers.h"
 #include "daemon/routes.h"
 
@@ -18,9 +18,11 @@ static gboolean one_certificate(ferryd *self, exchange *x)
 {
     if (g_bytes_equal(pki_own(self->identity, TRUE), pki_own(self->identity, FALSE)))
         return TRUE;
-    exchange_fail(x, 409, "conflict",
-                  "%s has a client-certificate of its own, and pairing needs one for both: leave it out in "
-                  "[tls] of ferryd.conf, or use a ca instead of pairing", self->conf->name);
+    exchange_fail(
+        x, 409, "conflict",
+        "%s has a client-certificate of its own, and pairing needs one for both: leave it out in "
+        "[tls] of ferryd.conf, or use a ca instead of pairing",
+        self->conf->name);
     return FALSE;
 }
 
@@ -42,7 +44,8 @@ void routes_token(exchange *x, gpointer user)
     exchange_answer(x, 201, body);
 }
 
-/* The side that made the token. The caller has proven nothing yet but that it holds its certificate's key. */
+/* The side that made the token. The caller has proven nothing yet but that it holds its
+ * certificate's key. */
 static void pin_dialler(ferryd *self, exchange *x, const char *name, gint64 port, const char *proof)
 {
     g_autoptr(GError) error = NULL;
@@ -51,13 +54,14 @@ static void pin_dialler(ferryd *self, exchange *x, const char *name, gint64 port
     if (!pki_pin(self->identity, name, exchange_certificate(x), FALSE, &error)) {
         log_warning("%s (%s) could not be paired: %s", name, exchange_who(x), error->message);
         if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS))
-            exchange_fail(x, 409, "conflict",
-                          "%s is paired with another certificate of that name, or with this one under "
-                          "another: 'ferry unpair' it there, make a new token, and pair again",
-                          self->conf->name);
+            exchange_fail(
+                x, 409, "conflict",
+                "%s is paired with another certificate of that name, or with this one under "
+                "another: 'ferry unpair' it there, make a new token, and pair again",
+                self->conf->name);
         else
-            exchange_fail(x, 500, "internal", "%s could not store the certificate; its log says why",
-                          self->conf->name);
+            exchange_fail(x, 500, "internal",
+                          "%s could not store the certificate; its log says why", self->conf->name);
         return;
     }
     if (!peers_set_address(self->conf, name, exchange_who(x), (guint16)port, &error))
@@ -88,25 +92,29 @@ void routes_be_paired(exchange *x, gpointer user)
         return;
     }
     if (!pki_name_ok(name) || !g_ascii_strcasecmp(name, self->conf->name)) {
-        exchange_fail(x, 400, "bad-request",
-                      "\"name\": a host name is expected that is not %s's own: set 'name' in [host] of "
-                      "ferryd.conf on one of the two", self->conf->name);
+        exchange_fail(
+            x, 400, "bad-request",
+            "\"name\": a host name is expected that is not %s's own: set 'name' in [host] of "
+            "ferryd.conf on one of the two",
+            self->conf->name);
         return;
     }
-    verdict = token_try(self->pairing, proof, exchange_certificate(x), pki_own(self->identity, FALSE),
-                        g_get_monotonic_time(), &answer);
+    verdict = token_try(self->pairing, proof, exchange_certificate(x),
+                        pki_own(self->identity, FALSE), g_get_monotonic_time(), &answer);
     if (verdict == TOKEN_RIGHT) {
         pin_dialler(self, x, name, port, answer);
         return;
     }
     log_warning("pairing from %s was refused: %s", exchange_who(x),
                 verdict == TOKEN_NONE ? "there is no token" : "wrong token");
-    exchange_fail(x, 403, "bad-token",
-                  "the token is wrong, used or too old: make a new one with 'ferry pair --accept' on %s",
-                  self->conf->name);
+    exchange_fail(
+        x, 403, "bad-token",
+        "the token is wrong, used or too old: make a new one with 'ferry pair --accept' on %s",
+        self->conf->name);
 }
 
-/* The side that dials: two calls, because the proof is about the certificate the first one shows. */
+/* The side that dials: two calls, because the proof is about the certificate the first one shows.
+ */
 typedef struct {
     ferryd *self;
     exchange *x;
@@ -147,7 +155,8 @@ static gboolean look(dial *d)
     g_autoptr(JsonObject) answer = NULL;
 
     if (stranger)
-        answer = client_call(stranger, "GET", "/v1/host", NULL, CLIENT_TIMEOUT, d->self->stop, &error);
+        answer =
+            client_call(stranger, "GET", "/v1/host", NULL, CLIENT_TIMEOUT, d->self->stop, &error);
     if (!stranger || (error && !g_error_matches(error, CLIENT_ERROR, CLIENT_ERROR_ANSWER))) {
         refuse_error(d, stranger, error);
         return FALSE;
@@ -173,13 +182,15 @@ static void prove(dial *d)
 
     json_object_set_string_member(d->hello, "proof", proof);
     if (to)
-        answer = client_call(to, "POST", "/v1/pair", d->hello, CLIENT_TIMEOUT, d->self->stop, &error);
+        answer =
+            client_call(to, "POST", "/v1/pair", d->hello, CLIENT_TIMEOUT, d->self->stop, &error);
     if (!answer) {
         refuse_error(d, to, error);
         return;
     }
-    if (!json_get_string(answer, "proof", &theirs, NULL) || !json_get_string(answer, "name", &name, NULL) ||
-        !pki_name_ok(name) || !pairing_proof_ok(expected, theirs)) {
+    if (!json_get_string(answer, "proof", &theirs, NULL) ||
+        !json_get_string(answer, "name", &name, NULL) || !pki_name_ok(name) ||
+        !pairing_proof_ok(expected, theirs)) {
         refuse(d, 502, "peer-untrusted",
                "the other side does not know the token: somebody else may be answering there");
         return;
@@ -203,10 +214,12 @@ static void pin_listener(dial *d)
 
     if (!g_ascii_strcasecmp(d->name, self->conf->name)) {
         exchange_fail(d->x, 409, "conflict",
-                      "the other host is called %s like this one: give it another name (--name)", d->name);
+                      "the other host is called %s like this one: give it another name (--name)",
+                      d->name);
     } else if (!pki_pin(self->identity, d->name, d->certificate, d->replace, &error)) {
         if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS))
-            exchange_fail(d->x, 409, "conflict", "%s; the token is used up: make a new one", error->message);
+            exchange_fail(d->x, 409, "conflict", "%s; the token is used up: make a new one",
+                          error->message);
         else
             exchange_fail(d->x, 500, "internal", "%s", error->message);
     } else if (!peers_set_address(self->conf, d->name, d->host, d->port, &error)) {
@@ -260,13 +273,20 @@ void routes_pair_with(exchange *x, gpointer user)
         return;
     }
     if (name && !pki_name_ok(name)) {
-        exchange_fail(x, 400, "bad-request", "\"name\": letters, digits, dots and dashes are expected");
+        exchange_fail(x, 400, "bad-request",
+                      "\"name\": letters, digits, dots and dashes are expected");
         return;
     }
     d = g_new0(dial, 1);
-    *d = (dial){.self = self, .x = exchange_ref(x), .identity = self->identity, .port = port,
-                .replace = replace, .host = g_steal_pointer(&address),
-                .token = g_steal_pointer(&secret), .name = g_strdup(name), .hello = json_object_new()};
+    *d = (dial){.self = self,
+                .x = exchange_ref(x),
+                .identity = self->identity,
+                .port = port,
+                .replace = replace,
+                .host = g_steal_pointer(&address),
+                .token = g_steal_pointer(&secret),
+                .name = g_strdup(name),
+                .hello = json_object_new()};
     json_object_set_string_member(d->hello, "name", self->conf->name);
     json_object_set_int_member(d->hello, "port", server_port(self->served));
     ferryd_run(self, do_dial, dial_done, d);

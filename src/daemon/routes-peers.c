@@ -26,8 +26,9 @@ void routes_unpair(exchange *x, gpointer user)
         if (error && !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
             exchange_fail(x, 500, "internal", "%s", error->message);
         else
-            exchange_fail(x, 404, "unknown-host",
-                          "'%.64s' is not paired with this host: 'ferry peers' shows those that are", name);
+            exchange_fail(
+                x, 404, "unknown-host",
+                "'%.64s' is not paired with this host: 'ferry peers' shows those that are", name);
         return;
     }
     peers_forget_address(self->conf, name);

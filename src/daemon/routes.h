@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The API's routes (docs/api.md): one table in routes.c, one file for each group of handlers. Their `user` is the ferryd. */
+/* The API's routes (docs/api.md): one table in routes.c, one file for each group of handlers. Their
+ * `user` is the ferryd. */
 #pragma once
 #include "daemon/ferryd.h"
 

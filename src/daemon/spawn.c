@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* All that a worker gets of our environment: how to log, and what the sanitizers are told in tests. */
-static const char *const passed_on[] = {"LANG",         "LC_ALL",       "TZ",
-                                        "TMPDIR",       "FERRY_DEBUG",  "JOURNAL_STREAM",
-                                        "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
-                                        "TSAN_OPTIONS"};
+/* All that a worker gets of our environment: how to log, and what the sanitizers are told in tests.
+ */
+static const char *const passed_on[] = {
+    "LANG",         "LC_ALL",        "TZ",           "TMPDIR",      "FERRY_DEBUG", "JOURNAL_STREAM",
+    "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"};
 
 char *spawn_program(void)
 {
@@ -34,8 +34,8 @@ static GStrv environment(void)
 {
     g_auto(GStrv) clean = g_new0(char *, 1);
 
-    clean = g_environ_setenv(clean, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                             TRUE);
+    clean = g_environ_setenv(clean, "PATH",
+                             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", TRUE);
     for (guint i = 0; i < G_N_ELEMENTS(passed_on); i++) {
         const char *value = g_getenv(passed_on[i]);
         if (value)
@@ -59,6 +59,6 @@ gboolean spawn_worker(const char *program, const char *config, const char *id, g
         arguments[count++] = "--recover";
     /* Standard input and output become /dev/null, other descriptors are closed. */
     return g_spawn_async("/", (char **)arguments, clean,
-                         G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, in_child, NULL, pid,
-                         error);
+                         G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, in_child, NULL,
+                         pid, error);
 }

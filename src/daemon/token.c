@@ -41,8 +41,8 @@ const char *token_make(token *self, gint64 now)
     return self->text;
 }
 
-token_verdict token_try(token *self, const char *proof, GBytes *dialler, GBytes *listener, gint64 now,
-                        char **answer)
+token_verdict token_try(token *self, const char *proof, GBytes *dialler, GBytes *listener,
+                        gint64 now, char **answer)
 {
     g_autofree char *expected = NULL;
 

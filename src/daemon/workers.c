@@ -31,11 +31,11 @@ struct workers {
 typedef struct {
     workers *owner;
     char *id, *socket;
-    pid_t pid;          /* our child while it lives, else 0 */
-    int fd;             /* the link, -1: none yet */
-    guint source;       /* of the link, or the timer that tries to connect */
-    gint64 deadline;    /* for connecting, monotonic µs */
-    JsonObject *start;  /* not yet sent */
+    pid_t pid;         /* our child while it lives, else 0 */
+    int fd;            /* the link, -1: none yet */
+    guint source;      /* of the link, or the timer that tries to connect */
+    gint64 deadline;   /* for connecting, monotonic µs */
+    JsonObject *start; /* not yet sent */
     gboolean ended;
 } worker;
 
@@ -117,8 +117,8 @@ static gboolean understand(worker *w, GBytes *packet, GError **error)
 {
     workers *self = w->owner;
     const workers_events *tell = &self->events;
-    g_autoptr(JsonObject) message = json_parse(g_bytes_get_data(packet, NULL),
-                                               (gssize)g_bytes_get_size(packet), error);
+    g_autoptr(JsonObject) message =
+        json_parse(g_bytes_get_data(packet, NULL), (gssize)g_bytes_get_size(packet), error);
     const char *event, *decision;
     JsonObject *object;
     gint64 code;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Worker processes and our links to them (docs/api.md, "Between ferryd and its workers").
  *
- * A worker lives on its own; what ends when we end is the link. One is known by its id from its start until it
- * is gone, that is when nobody listens on its socket any more. Main thread only; no call blocks for long.
+ * A worker lives on its own; what ends when we end is the link. One is known by its id from its
+ * start until it is gone, that is when nobody listens on its socket any more. Main thread only; no
+ * call blocks for long.
  */
 #pragma once
 #include "base/json.h"
@@ -26,9 +27,11 @@ workers *workers_new(const char *program, const char *config, const char *run_di
 void workers_free(workers *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(workers, workers_free)
 
-/* Links to every worker that listens in RUN_DIR now; removes what dead ones have left there. Returns how many. */
+/* Links to every worker that listens in RUN_DIR now; removes what dead ones have left there.
+ * Returns how many. */
 guint workers_adopt(workers *self);
-/* Starts one and tells it `start` (borrowed) as soon as it listens; `start` NULL: it is to recover. */
+/* Starts one and tells it `start` (borrowed) as soon as it listens; `start` NULL: it is to recover.
+ */
 gboolean workers_start(workers *self, const char *id, JsonObject *start, GError **error);
 /* Sends a message, with a descriptor or -1 (stays the caller's). */
 gboolean workers_send(workers *self, const char *id, JsonObject *message, int fd, GError **error);

@@ -11,8 +11,8 @@
 #define NAME_MAX_VM  255
 #define WAY_BACK_MAX 8760
 
-static const char *const members[] = {"id",       "vm",      "target",   "switches",
-                                      "storage",  "formats", "way_back", NULL};
+static const char *const members[] = {"id",      "vm",      "target",   "switches",
+                                      "storage", "formats", "way_back", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static gboolean refuse(GError **error, const char *format, ...)
@@ -71,15 +71,19 @@ static gboolean vlans(const char *text)
 
 gboolean request_check_switch(const char *from, const char *to, GError **error)
 {
-    const char *colon = strrchr(to, ':');
-    g_autofree char *name = colon ? g_strndup(to, (gsize)(colon - to)) : g_strdup(to);
+    /* "network:lan" has no VLANs. */
+    const char *bare = to + (g_str_has_prefix(to, "network:") ? strlen("network:")
+                             : g_str_has_prefix(to, "bridge:") ? strlen("bridge:") : 0);
+    const char *colon = strrchr(bare, ':');
+    g_autofree char *name = colon ? g_strndup(bare, (gsize)(colon - bare)) : g_strdup(bare);
 
     if (!plain(from, 255))
         return refuse(error, "'%s' is neither a switch nor a MAC address", from);
     if (!plain(name, 255) || strchr(name, '/'))
         return refuse(error, "'%s' names no switch: SWITCH or SWITCH:VLAN[,VLAN] is expected", to);
-    if (colon && !vlans(colon + 1))
-        return refuse(error, "'%s': behind the colon VLAN numbers from 1 to 4094 are expected", to);
+    if (colon && strcmp(colon + 1, "untagged") && !vlans(colon + 1))
+        return refuse(error, "'%s': behind the colon VLAN numbers from 1 to 4094, or \"untagged\", "
+                      "are expected", to);
     return TRUE;
 }
 
@@ -143,8 +147,8 @@ request *request_from_json(JsonObject *object, GError **error)
                   request_check_switch, error) ||
         !take_map(object, "storage", &self->storage_keys, &self->storage_values,
                   request_check_storage, error) ||
-        !take_map(object, "formats", &self->format_keys, &self->format_values,
-                  request_check_format, error))
+        !take_map(object, "formats", &self->format_keys, &self->format_values, request_check_format,
+                  error))
         return NULL;
     if (id && !g_uuid_string_is_valid(id)) {
         refuse(error, "\"id\": a UUID is expected");
@@ -155,7 +159,8 @@ request *request_from_json(JsonObject *object, GError **error)
         return NULL;
     }
     if (!pki_name_ok(target)) {
-        refuse(error, "\"target\": the name of a paired host is expected ('ferry peers' lists them)");
+        refuse(error,
+               "\"target\": the name of a paired host is expected ('ferry peers' lists them)");
         return NULL;
     }
     self->id = id ? g_ascii_strdown(id, -1) : NULL;

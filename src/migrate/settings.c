@@ -81,7 +81,8 @@ static const struct {
 
 static gboolean expected(GError **error, const char *value, const char *what)
 {
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "'%.200s': %s is expected", value, what);
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "'%.200s': %s is expected", value,
+                what);
     return FALSE;
 }
 
@@ -124,8 +125,8 @@ static gboolean parse_size(const char *value, guint64 maximum, guint64 *result, 
 
 static gboolean parse_number(const setting *key, const char *value, guint64 *result, GError **error)
 {
-    g_autofree char *what = g_strdup_printf("a number from %" G_GUINT64_FORMAT
-                                            " to %" G_GUINT64_FORMAT, key->minimum, key->maximum);
+    g_autofree char *what = g_strdup_printf(
+        "a number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, key->minimum, key->maximum);
 
     return g_ascii_string_to_unsigned(value, 10, key->minimum, key->maximum, result, NULL) ||
            expected(error, value, what);
@@ -136,8 +137,8 @@ static gboolean parse_path(const setting *key, const char *value, GError **error
     if (*value != '/')
         return expected(error, value, "an absolute path");
     if (strlen(value) > key->maximum) {
-        g_autofree char *what = g_strdup_printf("a path of at most %" G_GUINT64_FORMAT " bytes",
-                                                key->maximum);
+        g_autofree char *what =
+            g_strdup_printf("a path of at most %" G_GUINT64_FORMAT " bytes", key->maximum);
         return expected(error, value, what);
     }
     return TRUE;
@@ -331,7 +332,8 @@ static void read_group(settings *self, const char *group, GKeyFile *keys, const 
         is_known |= !strcmp(table[i].group, group);
     if (!is_known) {
         help = known(NULL);
-        g_ptr_array_add(problems, g_strdup_printf("%s: [%s]: no such group; %s", file, group, help));
+        g_ptr_array_add(problems,
+                        g_strdup_printf("%s: [%s]: no such group; %s", file, group, help));
         return;
     }
     help = known(group);
@@ -358,8 +360,9 @@ static void check_together(const settings *self, GKeyFile *keys, const char *fil
     gboolean key = g_key_file_has_key(keys, "tls", "key", NULL);
 
     if (!pki_name_ok(self->name)) /* only the default can get here */
-        problem(problems, file, "host", "name",
-                "this host's own name cannot be used: give one of letters, digits, dots and dashes");
+        problem(
+            problems, file, "host", "name",
+            "this host's own name cannot be used: give one of letters, digits, dots and dashes");
     if (self->control_port == self->data_port)
         problem(problems, file, "listen", "data-port", "must differ from control-port");
     if (certificate != key)
@@ -441,7 +444,8 @@ void settings_free(settings *self)
 
 gboolean settings_own_certificate(const settings *self)
 {
-    return !strcmp(self->tls.certificate, DEFAULT_CERTIFICATE) && !strcmp(self->tls.key, DEFAULT_KEY);
+    return !strcmp(self->tls.certificate, DEFAULT_CERTIFICATE) &&
+           !strcmp(self->tls.key, DEFAULT_KEY);
 }
 
 gboolean settings_split_address(const char *text, char **host, guint16 *port, GError **error)

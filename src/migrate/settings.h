@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The settings of this host: /etc/ferry/ferryd.conf (ferryd.conf(5)), read by ferryd and by each worker.
- * Every key is known and checked: an unknown group or key, a bad number or network is an error that
- * names file, group, key and what is expected. Immutable once loaded.
+/* The settings of this host: /etc/ferry/ferryd.conf (ferryd.conf(5)), read by ferryd and by each
+ * worker. Every key is known and checked: an unknown group or key, a bad number or network is an
+ * error that names file, group, key and what is expected. Immutable once loaded.
  */
 #pragma once
 #include "net/networks.h"
@@ -13,28 +13,29 @@
 
 typedef struct {
     /* [host] */
-    char *name;               /* name; default: the host name up to the first dot */
-    char *state_dir;          /* state-directory; default /var/lib/ferry */
-    char *run_dir;            /* runtime-directory; default /run/ferry */
-    char *libvirt_socket;     /* libvirt-socket; NULL: found */
-    guint64 memory_reserve;   /* memory-reserve, bytes ("512M", "2G"); default 512M */
-    char *api_group;          /* api-group: who besides root may use the API socket; NULL: nobody */
+    char *name;             /* name; default: the host name up to the first dot */
+    char *state_dir;        /* state-directory; default /var/lib/ferry */
+    char *run_dir;          /* runtime-directory; default /run/ferry */
+    char *libvirt_socket;   /* libvirt-socket; NULL: found */
+    guint64 memory_reserve; /* memory-reserve, bytes ("512M", "2G"); default 512M */
+    char *api_group;        /* api-group: who besides root may use the API socket; NULL: nobody */
     /* [listen] */
-    GStrv control;            /* control: addresses; default {"0.0.0.0", "::"} */
-    guint16 control_port;     /* control-port; default 16550 */
-    guint16 data_port;        /* data-port; default 16551 */
+    GStrv control;        /* control: addresses; default {"0.0.0.0", "::"} */
+    guint16 control_port; /* control-port; default 16550 */
+    guint16 data_port;    /* data-port; default 16551 */
     /* [networks] */
-    networks *migration;      /* migration: CIDRs; default none: no migration is possible */
-    guint channels;           /* channels, 1 to 16; default 4 */
-    guint link_timeout;       /* link-timeout, seconds, 1 to 86400; default 30 */
+    networks *migration; /* migration: CIDRs; default none: no migration is possible */
+    guint channels;      /* channels, 1 to 16; default 4 */
+    guint link_timeout;  /* link-timeout, seconds, 1 to 86400; default 30 */
     /* [migrations] */
-    gboolean incoming, outgoing;       /* default yes */
-    guint max_incoming, max_outgoing;  /* 1 to 64; default 2 */
-    guint landing_timeout;    /* landing-timeout, seconds a landing waits for its first channel; default 60 */
-    guint way_back;           /* way-back, hours, 0 to 8760; default 24 */
-    guint keep_landed;        /* keep-landed, hours; default 24 */
-    /* [tls] certificate, key, client-certificate, client-key, ca, ca-allow, peers; with defaults filled in, so
-     * that certificate, key and peers are never NULL */
+    gboolean incoming, outgoing;      /* default yes */
+    guint max_incoming, max_outgoing; /* 1 to 64; default 2 */
+    guint landing_timeout; /* landing-timeout, seconds a landing waits for its first channel;
+                              default 60 */
+    guint way_back;        /* way-back, hours, 0 to 8760; default 24 */
+    guint keep_landed;     /* keep-landed, hours; default 24 */
+    /* [tls] certificate, key, client-certificate, client-key, ca, ca-allow, peers; with defaults
+     * filled in, so that certificate, key and peers are never NULL */
     pki_paths tls;
     /* [switch-map], [storage-map]: this host's own rules as a target, "OLD=NEW[:VLAN]" */
     GStrv switch_keys, switch_values;
@@ -47,13 +48,15 @@ typedef struct {
 settings *settings_load(const char *file, GError **error);
 void settings_free(settings *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(settings, settings_free)
-/* The same, but with one sentence for each thing that is wrong (appended to `problems`, owned strings); NULL if
- * there is any. */
+/* The same, but with one sentence for each thing that is wrong (appended to `problems`, owned
+ * strings); NULL if there is any. */
 settings *settings_check(const char *file, GPtrArray *problems);
-/* Do certificate and key stand at their default place, where ferryd makes them if they do not exist? */
+/* Do certificate and key stand at their default place, where ferryd makes them if they do not
+ * exist? */
 gboolean settings_own_certificate(const settings *self);
 
-/* Where `peer`'s control port is: [peers], then PEERS/NAME.address (written by `ferry pair`), then the name itself. Host caller frees. */
+/* Where `peer`'s control port is: [peers], then PEERS/NAME.address (written by `ferry pair`), then
+ * the name itself. Host caller frees. */
 gboolean settings_peer_address(const settings *self, const char *peer, char **host, guint16 *port,
                                GError **error);
 /* "zulu", "zulu:16550", "10.0.0.2:16550", "fd00::2", "[fd00::2]:16550". Host caller frees. */

@@ -33,7 +33,8 @@ JsonObject *local_call(test_daemon *self, const char *method, const char *path, 
 /* And this code of an error. */
 void local_refused(test_daemon *self, const char *method, const char *path, const char *body,
                    const char *expected);
-/* One member of GET /v1/migrations/ID; caller frees. Numbers as text. "" if there is no such migration or member. */
+/* One member of GET /v1/migrations/ID; caller frees. Numbers as text. "" if there is no such
+ * migration or member. */
 char *move_member(test_daemon *self, const char *id, const char *member);
 gboolean move_is(test_daemon *self, const char *id, const char *member, const char *value);
 /* Signals the worker of this migration. */

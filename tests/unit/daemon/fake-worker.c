@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A stand-in for ferry-worker in the tests of ferryd: it speaks the link protocol (docs/api.md) and keeps the
- * journal, but moves nothing. It does what ferryd must cope with; the real worker is tried in the lab.
+/* A stand-in for ferry-worker in the tests of ferryd: it speaks the link protocol (docs/api.md) and
+ * keeps the journal, but moves nothing. It does what ferryd must cope with; the real worker is
+ * tried in the lab.
  *
- * A move or landing begins, says "mirroring", and goes on until it is told to cancel (ends cancelled) or gets
- * SIGUSR1 (ends completed). With --recover it says "synchronizing" and goes on likewise. VMs called
- * "early-…" die before they have done anything. Every status has "pid", so that tests can find it.
+ * A move or landing begins, says "mirroring", and goes on until it is told to cancel (ends
+ * cancelled) or gets SIGUSR1 (ends completed). With --recover it says "synchronizing" and goes on
+ * likewise. VMs called "early-…" die before they have done anything. Every status has "pid", so
+ * that tests can find it.
  */
 #include "base/fdio.h"
 #include "base/json.h"
@@ -121,9 +123,15 @@ static void end(fake *f, const char *now)
 
 static void begin_journal(fake *f)
 {
-    journal_entry entry = {.id = f->id, .role = f->role, .vm = f->vm, .vm_uuid = (char *)"",
-                           .peer = f->peer, .phase = (char *)"queued", .details = (char *)"{}",
-                           .status = (char *)"{}", .began = g_get_real_time()};
+    journal_entry entry = {.id = f->id,
+                           .role = f->role,
+                           .vm = f->vm,
+                           .vm_uuid = (char *)"",
+                           .peer = f->peer,
+                           .phase = (char *)"queued",
+                           .details = (char *)"{}",
+                           .status = (char *)"{}",
+                           .began = g_get_real_time()};
     g_autoptr(GError) error = NULL;
 
     if (!journal_begin(f->book, &entry, &error)) {
@@ -178,8 +186,8 @@ static void start_landing(fake *f, JsonObject *message)
 /* Whoever is at the other end of a channel hears which one it got. */
 static void on_channel(JsonObject *message, int fd)
 {
-    g_autofree char *line = g_strdup_printf("channel %d\n",
-                                            (int)json_object_get_int_member(message, "index"));
+    g_autofree char *line =
+        g_strdup_printf("channel %d\n", (int)json_object_get_int_member(message, "index"));
     char byte;
 
     (void)!write(fd, line, strlen(line));

@@ -91,8 +91,9 @@ void test_host_expire(test_host *self)
 
     gnutls_x509_privkey_init(&key);
     gnutls_x509_crt_init(&crt);
-    g_assert_cmpint(gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
-                        GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0), ==, 0);
+    g_assert_cmpint(gnutls_x509_privkey_generate(
+                        key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
+                    ==, 0);
     gnutls_x509_crt_set_version(crt, 3);
     gnutls_x509_crt_set_serial(crt, "\1", 1);
     gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, self->name,
@@ -188,8 +189,8 @@ JsonObject *ask(client *who, const char *method, const char *path, JsonObject *b
 
 int raw_connect(guint16 port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     g_assert_cmpint(connect(fd, (struct sockaddr *)&at, sizeof at), ==, 0);
@@ -226,7 +227,8 @@ void raw_tls_run(gpointer user)
     gnutls_certificate_allocate_credentials(&credentials);
     if (self->shown)
         g_assert_cmpint(gnutls_certificate_set_x509_key_file(credentials, self->shown->certificate,
-                            self->shown->key, GNUTLS_X509_FMT_PEM), ==, 0);
+                                                             self->shown->key, GNUTLS_X509_FMT_PEM),
+                        ==, 0);
     gnutls_init(&session, GNUTLS_CLIENT);
     g_assert_cmpint(gnutls_priority_set_direct(session, self->priority, NULL), ==, 0);
     gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials);
@@ -238,8 +240,8 @@ void raw_tls_run(gpointer user)
     while (self->handshake < 0 && !gnutls_error_is_fatal(self->handshake));
     if (self->handshake == 0 && self->send) {
         (void)gnutls_record_send(session, self->send, strlen(self->send));
-        while ((n = gnutls_record_recv(session, buffer, sizeof buffer)) > 0 || n == GNUTLS_E_AGAIN ||
-               n == GNUTLS_E_INTERRUPTED)
+        while ((n = gnutls_record_recv(session, buffer, sizeof buffer)) > 0 ||
+               n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)
             if (n > 0)
                 g_string_append_len(got, buffer, n);
     }

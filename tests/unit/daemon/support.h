@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the tests of API and daemon share: hosts with real certificates in a scratch directory, calls from a
- * thread while the main loop serves, waiting for conditions, and raw TLS clients. */
+/* What the tests of API and daemon share: hosts with real certificates in a scratch directory,
+ * calls from a thread while the main loop serves, waiting for conditions, and raw TLS clients. */
 #pragma once
 #include "api/client.h"
 #include "migrate/settings.h"
@@ -39,7 +39,8 @@ void test_host_expire(test_host *self);
 void support_turn(void);
 
 /* client_call in a thread, while the main loop runs here. */
-JsonObject *ask(client *who, const char *method, const char *path, JsonObject *body, GError **error);
+JsonObject *ask(client *who, const char *method, const char *path, JsonObject *body,
+                GError **error);
 /* Runs any blocking function the same way. */
 void in_thread(void (*work)(gpointer), gpointer user);
 /* The same, not waited for: `*done` becomes TRUE. */
@@ -47,7 +48,8 @@ void start_thread(void (*work)(gpointer), gpointer user, gboolean *done);
 
 /* A blocking TCP connection to 127.0.0.1. */
 int raw_connect(guint16 port);
-/* Reads until the other side ends; what came, NUL-terminated. -1 never comes back: a stall fails the test. */
+/* Reads until the other side ends; what came, NUL-terminated. -1 never comes back: a stall fails
+ * the test. */
 char *raw_read_all(int fd);
 
 typedef struct {
@@ -55,8 +57,8 @@ typedef struct {
     const char *priority;
     test_host *shown; /* NULL: no certificate */
     const char *send;
-    int handshake;    /* GnuTLS' result */
-    char *received;   /* what came back, "" if nothing; caller frees */
+    int handshake;  /* GnuTLS' result */
+    char *received; /* what came back, "" if nothing; caller frees */
 } raw_tls;
 /* For in_thread. */
 void raw_tls_run(gpointer user);

@@ -2,7 +2,7 @@
 /* Admission: first come, first served, and nobody is waited for who has gone. */
 #include "daemon/admission.h"
 
-#define S G_USEC_PER_SEC
+#define S        G_USEC_PER_SEC
 #define PATIENCE (10 * S)
 
 static gboolean ask(admission *a, const char *id, gint64 now)

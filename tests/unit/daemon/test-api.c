@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SHORT_MS 1000 /* the server's patience where a test is about it, */
+#define SHORT_MS 1000                /* the server's patience where a test is about it, */
 #define LONG_MS  (DEADLINE_S * 1000) /* and where it is not */
 #define TLS13    "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 
@@ -71,17 +71,16 @@ static void on_none(exchange *x, gpointer user)
     exchange_answer(x, 204, NULL);
 }
 
-static const server_route routes[] = {
-    {"POST", "/v1/echo", ROUTE_LOCAL | ROUTE_PEER, on_echo},
-    {"GET", "/v1/echo", ROUTE_LOCAL | ROUTE_PEER, on_echo},
-    {"POST", "/v1/parts/*", ROUTE_LOCAL, on_part},
-    {"GET", "/v1/hold", ROUTE_LOCAL | ROUTE_PEER, on_hold},
-    {"GET", "/v1/forget", ROUTE_LOCAL, on_forget},
-    {"GET", "/v1/large", ROUTE_LOCAL, on_large},
-    {"GET", "/v1/no", ROUTE_LOCAL, on_no},
-    {"DELETE", "/v1/none", ROUTE_LOCAL, on_none},
-    {"POST", "/v1/pair", ROUTE_STRANGER, on_echo},
-    {0}};
+static const server_route routes[] = {{"POST", "/v1/echo", ROUTE_LOCAL | ROUTE_PEER, on_echo},
+                                      {"GET", "/v1/echo", ROUTE_LOCAL | ROUTE_PEER, on_echo},
+                                      {"POST", "/v1/parts/*", ROUTE_LOCAL, on_part},
+                                      {"GET", "/v1/hold", ROUTE_LOCAL | ROUTE_PEER, on_hold},
+                                      {"GET", "/v1/forget", ROUTE_LOCAL, on_forget},
+                                      {"GET", "/v1/large", ROUTE_LOCAL, on_large},
+                                      {"GET", "/v1/no", ROUTE_LOCAL, on_no},
+                                      {"DELETE", "/v1/none", ROUTE_LOCAL, on_none},
+                                      {"POST", "/v1/pair", ROUTE_STRANGER, on_echo},
+                                      {0}};
 
 static void set_up(fixture *f, gconstpointer data)
 {
@@ -115,7 +114,8 @@ static void tear_down(fixture *f, gconstpointer data)
 static client *peer(fixture *f, const char *name)
 {
     g_autoptr(GError) error = NULL;
-    client *made = client_peer(f->alpha->identity, "127.0.0.1", server_port(f->served), name, &error);
+    client *made =
+        client_peer(f->alpha->identity, "127.0.0.1", server_port(f->served), name, &error);
 
     g_assert_no_error(error);
     return made;
@@ -221,9 +221,10 @@ static void bodies_are_bounded(fixture *f, gconstpointer data)
     g_autoptr(client) local = client_local(f->socket);
     g_autofree char *fits = g_strnfill(SERVER_BODY_MAX - 64, 'x');
     g_autofree char *long_text = g_strnfill(SERVER_BODY_MAX, 'x');
-    g_autofree char *chunked = g_strdup_printf(
-        "POST /v1/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "%x\r\n%s\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n", SERVER_BODY_MAX, long_text);
+    g_autofree char *chunked = g_strdup_printf("POST /v1/echo HTTP/1.1\r\nHost: x\r\nConnection: "
+                                               "close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                               "%x\r\n%s\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n",
+                                               SERVER_BODY_MAX, long_text);
     g_autofree char *answer = NULL;
     g_autoptr(JsonObject) body = json_object_new(), small = NULL;
     g_autoptr(GError) error = NULL;
@@ -251,7 +252,8 @@ static void the_slow_are_cut_off(fixture *f, gconstpointer data)
 {
     g_autofree char *silent = raw(f, "");
     g_autofree char *half = raw(f, "POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Le");
-    g_autofree char *no_body = raw(f, "POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{");
+    g_autofree char *no_body =
+        raw(f, "POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{");
     g_autofree char *idle = raw(f, "DELETE /v1/none HTTP/1.1\r\nHost: x\r\n\r\n");
 
     g_assert_cmpstr(silent, ==, "");
@@ -340,8 +342,8 @@ static void peers_are_known_by_their_certificate(fixture *f, gconstpointer data)
 static void strangers_may_only_pair(fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(client) stranger = client_stranger(f->alpha->identity, "127.0.0.1",
-                                                 server_port(f->served), NULL, &error);
+    g_autoptr(client) stranger =
+        client_stranger(f->alpha->identity, "127.0.0.1", server_port(f->served), NULL, &error);
     g_autoptr(JsonObject) answer = NULL, large = json_object_new();
     g_autofree char *text = g_strnfill(SERVER_STRANGER_MAX, 'x');
 
@@ -357,8 +359,12 @@ static void strangers_may_only_pair(fixture *f, gconstpointer data)
 
 static void an_expired_client_is_refused(fixture *f, gconstpointer data)
 {
-    raw_tls request = {server_port(f->served), TLS13, f->alpha,
-                       "GET /v1/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, NULL};
+    raw_tls request = {server_port(f->served),
+                       TLS13,
+                       f->alpha,
+                       "GET /v1/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                       0,
+                       NULL};
     g_autoptr(GError) error = NULL;
     gsize length;
     g_autofree char *pem = NULL, *pin = g_strdup_printf("%s/alpha.crt", f->zulu->peers);
@@ -377,9 +383,9 @@ static void untrusted_servers_hear_nothing(fixture *f, gconstpointer data)
 {
     g_autoptr(client) zulu = peer(f, "zulu"), yankee = peer(f, "yankee");
     g_autoptr(GError) unknown = NULL, other = NULL, changed = NULL, error = NULL;
-    g_autoptr(client) another = client_stranger(f->alpha->identity, "127.0.0.1",
-                                                server_port(f->served),
-                                                pki_own(f->alpha->identity, FALSE), &error);
+    g_autoptr(client) another =
+        client_stranger(f->alpha->identity, "127.0.0.1", server_port(f->served),
+                        pki_own(f->alpha->identity, FALSE), &error);
 
     g_assert_null(ask(zulu, "POST", "/v1/echo", NULL, &unknown));
     g_assert_error(unknown, PKI_ERROR, PKI_ERROR_UNTRUSTED);
@@ -424,8 +430,8 @@ static void the_unreachable_are_told_apart(fixture *f, gconstpointer data)
     g_autoptr(client) nobody = client_local("/nonexistent/api.sock");
     g_autoptr(GError) absent = NULL, refused = NULL, name = NULL, error = NULL;
     g_autoptr(client) closed = client_peer(f->alpha->identity, "127.0.0.1", 1, "zulu", &error);
-    g_autoptr(client) unknown = client_peer(f->alpha->identity, "no-such-host.invalid", 1, "zulu",
-                                            &error);
+    g_autoptr(client) unknown =
+        client_peer(f->alpha->identity, "no-such-host.invalid", 1, "zulu", &error);
 
     g_assert_null(ask(nobody, "GET", "/v1/echo", NULL, &absent));
     g_assert_error(absent, CLIENT_ERROR, CLIENT_ERROR_UNREACHABLE);

@@ -134,7 +134,8 @@ static void the_stalled_are_cut_off(fixture *f, gconstpointer patience)
 static void other_networks_are_refused(fixture *f, gconstpointer patience)
 {
     static const char *const elsewhere[] = {"10.99.0.0/16", NULL}, *const nowhere[] = {NULL};
-    g_autoptr(networks) other = networks_parse(elsewhere, NULL), none = networks_parse(nowhere, NULL);
+    g_autoptr(networks) other = networks_parse(elsewhere, NULL),
+                        none = networks_parse(nowhere, NULL);
     fdio_auto one = -1, two = -1;
 
     dataport_allow(f->port, other);

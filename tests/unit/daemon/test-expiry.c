@@ -4,7 +4,6 @@
 
 #include "daemon/expiry.h"
 
-
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,9 +39,12 @@ static char *path_of(fixture *f, const char *name)
 
 static void keep(fixture *f, const char *path, gint64 until)
 {
-    journal_kept kept = {.path = (char *)path, .original = (char *)"/x", .kind = (char *)"way-back",
+    journal_kept kept = {.path = (char *)path,
+                         .original = (char *)"/x",
+                         .kind = (char *)"way-back",
                          .id = (char *)"5d0f1c2e-0000-4000-8000-00000000000a",
-                         .vm_uuid = (char *)"5d0f1c2e-0000-4000-8000-00000000000b", .until = until};
+                         .vm_uuid = (char *)"5d0f1c2e-0000-4000-8000-00000000000b",
+                         .until = until};
     g_autoptr(GError) error = NULL;
 
     g_assert_true(journal_keep(f->book, &kept, &error));
@@ -96,7 +98,8 @@ static void links_and_strangers_stay(fixture *f, gconstpointer data)
     g_autofree char *victim = make(f, "victim"), *link = path_of(f, "l.ferry-landed");
     g_autofree char *real = path_of(f, "real"), *way = path_of(f, "way");
     g_autofree char *inside = make(f, "real.tmp"), *hidden = path_of(f, "real/d.ferry-landed");
-    g_autofree char *through = path_of(f, "way/d.ferry-landed"), *dir = path_of(f, "e.ferry-landed");
+    g_autofree char *through = path_of(f, "way/d.ferry-landed"),
+                    *dir = path_of(f, "e.ferry-landed");
     g_autofree char *dots = g_strdup_printf("%s/real/../real/d.ferry-landed", f->dir);
 
     g_assert_cmpint(symlink(victim, link), ==, 0);

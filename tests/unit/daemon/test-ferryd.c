@@ -111,7 +111,8 @@ static void requests_are_checked(fixture *f, gconstpointer extra)
 
     for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
         local_refused(f->alpha, "POST", paths[i], "{}", "400 bad-request");
-        local_refused(f->alpha, "POST", paths[i], "{\"vm\": \"a\", \"target\": \"alpha\"}", "400 bad-request");
+        local_refused(f->alpha, "POST", paths[i], "{\"vm\": \"a\", \"target\": \"alpha\"}",
+                      "400 bad-request");
         local_refused(f->alpha, "POST", paths[i], "{\"vm\": \"a\", \"target\": \"yankee\"}",
                       "404 unknown-host");
     }
@@ -175,7 +176,8 @@ static void who_waits_hears_of_changes(fixture *f, gconstpointer extra)
 
 static void more_than_the_limit_wait(fixture *f, gconstpointer extra)
 {
-    g_autofree char *first = begin(f, "web01"), *second = begin(f, "web02"), *third = begin(f, "web03");
+    g_autofree char *first = begin(f, "web01"), *second = begin(f, "web02"),
+                    *third = begin(f, "web03");
     g_autofree char *waiting = NULL;
 
     wait_for(f, first, "mirroring");
@@ -201,7 +203,8 @@ static void a_move_is_cancelled(fixture *f, gconstpointer extra)
 
 static void workers_outlive_it(fixture *f, gconstpointer how)
 {
-    g_autofree char *first = begin(f, "web01"), *second = begin(f, "web02"), *pid = NULL, *now = NULL;
+    g_autofree char *first = begin(f, "web01"), *second = begin(f, "web02"), *pid = NULL,
+                    *now = NULL;
 
     wait_for(f, first, "mirroring");
     pid = move_member(f->alpha, first, "pid");
@@ -234,6 +237,34 @@ static void a_worker_ends_while_it_is_away(fixture *f, gconstpointer extra)
     wait_until(move_is(f->alpha, "web02", "phase", "mirroring"));
 }
 
+/* ferryd died after it had started a worker and before it had told it what to do. */
+static void an_idle_worker_is_told_again(fixture *f, gconstpointer extra)
+{
+    static const char id[] = "5d0f1c2e-0000-4000-8000-00000000000a";
+    const char *worker[] = {g_getenv("FAKE_WORKER"), "--config", f->alpha->conf, "--id", id, NULL};
+    g_autofree char *dir = g_build_filename(f->alpha->run_dir, id, NULL);
+    g_autofree char *queue = g_build_filename(f->alpha->state_dir, "queue.json", NULL);
+    g_autofree char *text = g_strdup_printf("{\"queue\": [{\"request\": {\"id\": \"%s\", \"vm\": "
+                                            "\"web01\", \"target\": \"zulu\"}, \"began\": 1.5}]}",
+                                            id);
+    g_autofree char *number = NULL;
+    GPid pid;
+
+    test_daemon_stop(f->alpha, SIGTERM);
+    g_assert_cmpint(g_mkdir_with_parents(dir, 0711), ==, 0);
+    g_assert_true(g_file_set_contents(queue, text, -1, NULL));
+    g_assert_true(g_spawn_async(NULL, (char **)worker, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
+                                &pid, NULL));
+    wait_until(exists(dir, "worker.sock"));
+    test_daemon_start(f->alpha);
+    wait_for(f, id, "mirroring");
+    number = g_strdup_printf("%d", pid);
+    g_assert_true(move_is(f->alpha, id, "pid", number));
+    move_signal(f->alpha, id, SIGUSR1);
+    wait_for(f, id, "completed");
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+}
+
 static void a_dead_worker_is_replaced(fixture *f, gconstpointer extra)
 {
     g_autofree char *id = begin(f, "web01"), *first = NULL, *second = NULL;
@@ -249,7 +280,8 @@ static void a_dead_worker_is_replaced(fixture *f, gconstpointer extra)
     kill((pid_t)atoi(second), SIGKILL);
     wait_until(kill((pid_t)atoi(second), 0) < 0);
     test_daemon_start(f->alpha);
-    wait_until(!move_is(f->alpha, id, "pid", second) && move_is(f->alpha, id, "phase", "synchronizing"));
+    wait_until(!move_is(f->alpha, id, "pid", second) &&
+               move_is(f->alpha, id, "phase", "synchronizing"));
     move_signal(f->alpha, id, SIGUSR1);
     wait_for(f, id, "completed");
 }
@@ -301,7 +333,8 @@ static gboolean outgoing_allowed(fixture *f)
 {
     g_autoptr(JsonObject) host = local_call(f->alpha, "GET", "/v1/host", NULL, 200);
 
-    return json_object_get_boolean_member(json_object_get_object_member(host, "outgoing"), "allowed");
+    return json_object_get_boolean_member(json_object_get_object_member(host, "outgoing"),
+                                          "allowed");
 }
 
 static gboolean log_has(fixture *f, const char *text)
@@ -351,6 +384,7 @@ int main(int argc, char **argv)
     TEST(a_move_is_cancelled, NULL);
     TEST(workers_outlive_it, one);
     TEST(a_worker_ends_while_it_is_away, one);
+    TEST(an_idle_worker_is_told_again, NULL);
     TEST(a_dead_worker_is_replaced, NULL);
     TEST(versions_never_go_back, NULL);
     TEST(a_worker_that_never_began_has_failed, one);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a peer may ask of ferryd: landings, their channels, their ends, and their commits by the control port. */
+/* What a peer may ask of ferryd: landings, their channels, their ends, and their commits by the
+ * control port. */
 #include "daemons.h"
 
 #include "base/fdio.h"
@@ -93,8 +94,8 @@ static void landings_are_answered_by_workers(fixture *f, gconstpointer extra)
     land(f->from_alpha, ONE, "web01", "409 conflict");
     land(f->from_alpha, TWO, "blocked", "409 blocked");
     land(f->from_alpha, THREE, "mute", "500 internal");
-    expect(f->from_alpha, "POST", "/v1/landings", "{\"id\": \"" TWO "\", \"dry_run\": true, \"live_xml\": \"\"}",
-           "200");
+    expect(f->from_alpha, "POST", "/v1/landings",
+           "{\"id\": \"" TWO "\", \"dry_run\": true, \"live_xml\": \"\"}", "200");
     expect(f->from_alpha, "POST", "/v1/landings", "{\"id\": \"x\"}", "400 bad-request");
     expect(f->from_alpha, "POST", "/v1/landings", "{}", "400 bad-request");
     expect(f->from_alpha, "POST", "/v1/migrations", "{}", "403 forbidden");
@@ -161,7 +162,8 @@ static void the_limit_is_kept_in_order(fixture *f, gconstpointer extra)
     land(f->from_alpha, ONE, "web01", "201");
     land(f->from_xray, TWO, "web02", "503 busy");
     land(f->from_alpha, THREE, "web03", "503 busy");
-    expect(f->from_alpha, "POST", "/v1/landings", "{\"id\": \"" THREE "\", \"dry_run\": true, \"live_xml\": \"\"}",
+    expect(f->from_alpha, "POST", "/v1/landings",
+           "{\"id\": \"" THREE "\", \"dry_run\": true, \"live_xml\": \"\"}",
            "200"); /* takes no slot */
     expect(f->from_alpha, "DELETE", "/v1/landings/" ONE, NULL, "204");
     land(f->from_alpha, THREE, "web03", "503 busy"); /* xray came first */
@@ -181,8 +183,8 @@ static void blocked_landings_give_their_slot_back(fixture *f, gconstpointer extr
 static void incoming_can_be_off(fixture *f, gconstpointer extra)
 {
     land(f->from_alpha, ONE, "web01", "403 incoming-off");
-    expect(f->from_alpha, "POST", "/v1/landings", "{\"id\": \"" ONE "\", \"dry_run\": true, \"live_xml\": \"\"}",
-           "403 incoming-off");
+    expect(f->from_alpha, "POST", "/v1/landings",
+           "{\"id\": \"" ONE "\", \"dry_run\": true, \"live_xml\": \"\"}", "403 incoming-off");
 }
 
 static void talk(gpointer user)

@@ -14,7 +14,7 @@ typedef struct {
     test_host *mallory;
     server *middle; /* mallory's */
     exchange *caught;
-    gboolean lies;  /* answers by itself instead of passing on */
+    gboolean lies; /* answers by itself instead of passing on */
     gboolean heard;
 } fixture;
 
@@ -44,7 +44,8 @@ static char *make_token(test_daemon *on)
 
     g_assert_cmpstr(text_of(answer, "name"), ==, on->host->name);
     g_assert_cmpstr(text_of(answer, "fingerprint"), ==, own);
-    g_assert_cmpint(json_object_get_int_member(answer, "expires"), >, g_get_real_time() / G_USEC_PER_SEC);
+    g_assert_cmpint(json_object_get_int_member(answer, "expires"), >,
+                    g_get_real_time() / G_USEC_PER_SEC);
     return g_strdup(text_of(answer, "token"));
 }
 
@@ -66,8 +67,8 @@ static guint peers_of(test_daemon *d)
 static int trusts(test_daemon *who, test_daemon *whom)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(client) c = client_peer(who->host->identity, "127.0.0.1", whom->control,
-                                      whom->host->name, &error);
+    g_autoptr(client) c =
+        client_peer(who->host->identity, "127.0.0.1", whom->control, whom->host->name, &error);
     g_autoptr(JsonObject) answer = ask(c, "GET", "/v1/host", NULL, &error);
 
     return answer ? 200 : client_status(c);
@@ -141,8 +142,8 @@ static void names_are_not_taken_over(fixture *f, gconstpointer data)
     local_refused(f->alpha, "POST", "/v1/peers", nobody, "502 unreachable");
     local_refused(f->alpha, "POST", "/v1/peers", same, "409 conflict");
     /* On alpha another host is "zulu" already. */
-    g_assert_true(pki_pin(f->alpha->host->identity, "zulu", pki_own(f->mallory->identity, FALSE), FALSE,
-                          &error));
+    g_assert_true(pki_pin(f->alpha->host->identity, "zulu", pki_own(f->mallory->identity, FALSE),
+                          FALSE, &error));
     again = make_token(f->zulu);
     other = body_for(f->zulu->control, again, NULL);
     local_refused(f->alpha, "POST", "/v1/peers", other, "409 conflict");
@@ -163,8 +164,8 @@ static void run_passing(gpointer user)
 {
     passing *p = user;
     g_autoptr(GError) error = NULL;
-    g_autoptr(client) to = client_stranger(p->f->mallory->identity, "127.0.0.1", p->f->zulu->control,
-                                           NULL, &error);
+    g_autoptr(client) to =
+        client_stranger(p->f->mallory->identity, "127.0.0.1", p->f->zulu->control, NULL, &error);
 
     p->answer = client_call(to, "POST", "/v1/pair", p->body, DEADLINE_S, NULL, &error);
     p->status = client_status(to);
@@ -208,8 +209,8 @@ typedef struct {
 static void run_dialling(gpointer user)
 {
     dialling *d = user;
-    g_autoptr(JsonObject) answer = client_call(d->local, "POST", "/v1/peers", d->body, DEADLINE_S, NULL,
-                                               &d->error);
+    g_autoptr(JsonObject) answer =
+        client_call(d->local, "POST", "/v1/peers", d->body, DEADLINE_S, NULL, &d->error);
 
     g_assert_null(answer);
 }

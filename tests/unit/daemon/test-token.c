@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one-time token: once, for ten minutes, five attempts, and only between these two certificates. */
+/* The one-time token: once, for ten minutes, five attempts, and only between these two
+ * certificates. */
 #include "daemon/token.h"
 
 #include "net/pairing.h"

@@ -79,18 +79,19 @@ static void a_named_file_must_exist(void)
 static void every_key_is_read(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(settings) s = load(
-        "[host]\nname=yankee\nstate-directory=/s\nruntime-directory=/r\nlibvirt-socket=/l\n"
-        "memory-reserve=2G\napi-group=ops\n"
-        "[listen]\ncontrol = 127.0.0.1 , ::1 ;\ncontrol-port=1\ndata-port=65535\n"
-        "[networks]\nmigration=10.70.0.0/24;10.71.0.0/24\nchannels=16\nlink-timeout=1\n"
-        "[migrations]\nincoming=Off\noutgoing=false\nmax-incoming=64\nmax-outgoing=1\n"
-        "landing-timeout=86400\nway-back=0\nkeep-landed=8760\n"
-        "[tls]\ncertificate=/c\nkey=/k\nclient-certificate=/cc\nclient-key=/ck\nca=/ca\n"
-        "ca-allow=*.a.example;b\npeers=/p\n"
-        "[switch-map]\nvSwitch-VLAN500=Converged:500,501\n52:54:00:00:00:05 = br0\n"
-        "[storage-map]\n/var/lib/libvirt/images=/srv/ssd\nvdb=pool:fast\n"
-        "[peers]\nzulu=192.0.2.7\nxray=[fd00::2]:99\n", &error);
+    g_autoptr(settings) s =
+        load("[host]\nname=yankee\nstate-directory=/s\nruntime-directory=/r\nlibvirt-socket=/l\n"
+             "memory-reserve=2G\napi-group=ops\n"
+             "[listen]\ncontrol = 127.0.0.1 , ::1 ;\ncontrol-port=1\ndata-port=65535\n"
+             "[networks]\nmigration=10.70.0.0/24;10.71.0.0/24\nchannels=16\nlink-timeout=1\n"
+             "[migrations]\nincoming=Off\noutgoing=false\nmax-incoming=64\nmax-outgoing=1\n"
+             "landing-timeout=86400\nway-back=0\nkeep-landed=8760\n"
+             "[tls]\ncertificate=/c\nkey=/k\nclient-certificate=/cc\nclient-key=/ck\nca=/ca\n"
+             "ca-allow=*.a.example;b\npeers=/p\n"
+             "[switch-map]\nvSwitch-VLAN500=Converged:500,501\n52:54:00:00:00:05 = br0\n"
+             "[storage-map]\n/var/lib/libvirt/images=/srv/ssd\nvdb=pool:fast\n"
+             "[peers]\nzulu=192.0.2.7\nxray=[fd00::2]:99\n",
+             &error);
 
     g_assert_no_error(error);
     g_assert_cmpstr(s->name, ==, "yankee");
@@ -168,8 +169,8 @@ static void every_mistake_is_named(void)
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(mistakes); i++) {
-        g_autofree char *text = g_strdup_printf("[%s]\n%s=%s\n", mistakes[i][0], mistakes[i][1],
-                                                mistakes[i][2]);
+        g_autofree char *text =
+            g_strdup_printf("[%s]\n%s=%s\n", mistakes[i][0], mistakes[i][1], mistakes[i][2]);
         g_autofree char *group = g_strdup_printf("[%s]", mistakes[i][0]);
         g_autoptr(GError) error = NULL;
         g_autoptr(settings) s = load(text, &error);
@@ -189,8 +190,8 @@ static void all_mistakes_are_told_at_once(void)
     g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(load("[host]\nnam=x\nmemory-reserve=y\n[other]\na=b\n[networks]\nchannels=0\n",
-                       &error));
+    g_assert_null(
+        load("[host]\nnam=x\nmemory-reserve=y\n[other]\na=b\n[networks]\nchannels=0\n", &error));
     g_assert_nonnull(strstr(error->message, "--check-config"));
     g_assert_null(settings_check(path, problems));
     g_assert_cmpint(problems->len, ==, 4);
@@ -210,7 +211,8 @@ static void what_is_no_key_file_is_refused(void)
     g_assert_nonnull(strstr(error->message, "api-group"));
 }
 
-/* The sample as installed means the defaults; with every comment sign of a key removed it still loads. */
+/* The sample as installed means the defaults; with every comment sign of a key removed it still
+ * loads. */
 static void the_sample_is_right(void)
 {
     const char *file = g_getenv("FERRY_SAMPLE");
@@ -220,11 +222,32 @@ static void the_sample_is_right(void)
     g_autoptr(GRegex) keys = g_regex_new("^#([^ #\\n]+ =)", G_REGEX_MULTILINE, 0, NULL);
     g_autoptr(GRegex) empty = g_regex_new("^migration =$", G_REGEX_MULTILINE, 0, NULL);
     g_autofree char *filled = NULL;
-    static const char *const known[] = {
-        "name", "state-directory", "runtime-directory", "libvirt-socket", "memory-reserve", "api-group",
-        "control", "control-port", "data-port", "migration", "channels", "link-timeout", "incoming",
-        "outgoing", "max-incoming", "max-outgoing", "landing-timeout", "way-back", "keep-landed",
-        "certificate", "key", "client-certificate", "client-key", "ca", "ca-allow", "peers"};
+    static const char *const known[] = {"name",
+                                        "state-directory",
+                                        "runtime-directory",
+                                        "libvirt-socket",
+                                        "memory-reserve",
+                                        "api-group",
+                                        "control",
+                                        "control-port",
+                                        "data-port",
+                                        "migration",
+                                        "channels",
+                                        "link-timeout",
+                                        "incoming",
+                                        "outgoing",
+                                        "max-incoming",
+                                        "max-outgoing",
+                                        "landing-timeout",
+                                        "way-back",
+                                        "keep-landed",
+                                        "certificate",
+                                        "key",
+                                        "client-certificate",
+                                        "client-key",
+                                        "ca",
+                                        "ca-allow",
+                                        "peers"};
 
     g_assert_nonnull(file);
     g_assert_true(g_file_get_contents(file, &text, NULL, &error));
@@ -251,13 +274,20 @@ static void addresses_are_split(void)
         const char *text, *host;
         int port;
     } cases[] = {
-        {"zulu", "zulu", 16550},          {"zulu:7", "zulu", 7},
-        {"10.0.0.2:65535", "10.0.0.2", 65535}, {"fd00::2", "fd00::2", 16550},
-        {"[fd00::2]", "fd00::2", 16550},  {"[fd00::2]:7", "fd00::2", 7},
-        {"zulu:", NULL, 0},               {"zulu:0", NULL, 0},
-        {"zulu:65536", NULL, 0},          {"", NULL, 0},
-        {":7", NULL, 0},                  {"[fd00::2", NULL, 0},
-        {"[fd00::2]7", NULL, 0},          {"zu lu", NULL, 0},
+        {"zulu", "zulu", 16550},
+        {"zulu:7", "zulu", 7},
+        {"10.0.0.2:65535", "10.0.0.2", 65535},
+        {"fd00::2", "fd00::2", 16550},
+        {"[fd00::2]", "fd00::2", 16550},
+        {"[fd00::2]:7", "fd00::2", 7},
+        {"zulu:", NULL, 0},
+        {"zulu:0", NULL, 0},
+        {"zulu:65536", NULL, 0},
+        {"", NULL, 0},
+        {":7", NULL, 0},
+        {"[fd00::2", NULL, 0},
+        {"[fd00::2]7", NULL, 0},
+        {"zu lu", NULL, 0},
         {"http://zulu", NULL, 0},
     };
 
