@@ -276,11 +276,12 @@ static gboolean work(worker *self, const char *config, const char *id, gboolean 
     boss_setup setup = {.message = on_message, .status = show_status, .user = self};
     g_autofree char *socket = NULL;
 
-    if (!set_up(self, config, id, error) || (recover && !prepare_recovery(self, error)))
+    if (!set_up(self, config, id, error))
         return FALSE;
     socket = g_build_filename(self->work.dir, "worker.sock", NULL);
     self->boss = boss_new(socket, &setup, error);
-    if (!self->boss)
+    /* Source and target tell the boss from their first moment on. */
+    if (!self->boss || (recover && !prepare_recovery(self, error)))
         return FALSE;
     g_unix_signal_add(SIGTERM, on_sigterm, self);
     if (recover)

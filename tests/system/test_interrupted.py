@@ -18,7 +18,8 @@ class Interrupted(FerryCase):
     """Each phase is held by something real: a stopped daemon, a slow link, a guest that dirties its memory
     faster than the link carries it."""
 
-    VM = {"memory_mib": 128, "cmdline": {"writes": 50, "dirty": 0, "wset": 64}}
+    # 64 MiB of working set do not fit into a guest of 128.
+    VM = {"memory_mib": 256, "cmdline": {"writes": 50, "dirty": 0, "wset": 64}}
 
     def stopped(self, host, program):
         """SIGSTOPs a daemon until the test ends or it is continued."""
