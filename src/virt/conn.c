@@ -3,6 +3,7 @@
 #include "virt/conn.h"
 #include "virt/xml.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Errors are reported by who called, with more to say: libvirt need not print them as well. */
@@ -64,6 +65,15 @@ gboolean conn_error_is(int code)
     const virError *last = virGetLastError();
 
     return last && last->code == code;
+}
+
+gboolean conn_error_no_driver(void)
+{
+    const virError *last = virGetLastError();
+
+    return last && (last->code == VIR_ERR_NO_SUPPORT || last->code == VIR_ERR_NO_CONNECT ||
+                    (last->code == VIR_ERR_SYSTEM_ERROR && last->domain == VIR_FROM_RPC &&
+                     (last->int1 == ENOENT || last->int1 == ECONNREFUSED)));
 }
 
 virConnectPtr conn_open(const char *socket, GError **error)

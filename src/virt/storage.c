@@ -61,7 +61,7 @@ GStrv storage_pool_directories(virConnectPtr conn, GError **error)
     virStoragePoolPtr *pools = NULL;
     int count = virConnectListAllStoragePools(conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
 
-    if (count < 0 && !conn_error_is(VIR_ERR_NO_SUPPORT) && !conn_error_is(VIR_ERR_NO_CONNECT)) {
+    if (count < 0 && !conn_error_no_driver()) {
         conn_error(error, "libvirt does not tell the storage pools of this host");
         return NULL;
     }

@@ -109,7 +109,7 @@ static gboolean list_networks(switches *self, virConnectPtr conn, GError **error
     gboolean ok = TRUE;
 
     if (count < 0)
-        return conn_error_is(VIR_ERR_NO_SUPPORT) || conn_error_is(VIR_ERR_NO_CONNECT) ||
+        return conn_error_no_driver() ||
                conn_error(error, "libvirt does not tell the networks of this host");
     for (int i = 0; i < count; i++) {
         ok = ok && add_network(self, networks[i], error);
