@@ -55,11 +55,6 @@ void lane_io_free(lane_io *self)
     g_free(self);
 }
 
-gboolean lane_io_said_bye(const lane_io *self)
-{
-    return self->said_bye && self->iov_at == self->iov_filled;
-}
-
 gboolean lane_io_was_useful(const lane_io *self)
 {
     return self->useful;
@@ -94,8 +89,6 @@ static void fill_batch(lane_io *self)
     session *s = self->session;
     size_t bytes = 0;
 
-    if (self->said_bye)
-        return;
     pthread_mutex_lock(&s->lock);
     while (self->items_filled < BATCH_ITEMS && bytes < BATCH_BYTES &&
            mux_next(&s->mux, (int)self->owner->index, &self->items[self->items_filled])) {
@@ -103,7 +96,7 @@ static void fill_batch(lane_io *self)
         bytes += WIRE_HEADER_SIZE + (f ? f->length : 0);
         add_item(self);
     }
-    if (self->items_filled == 0 && s->state == SESSION_FINISHING)
+    if (self->items_filled == 0 && s->state == SESSION_FINISHING && !self->said_bye)
         add_bye(self, 0);
     session_wake_lane(s); /* if there is more than one channel's share */
     session_check_drained(s);
@@ -145,7 +138,7 @@ lane_io_result lane_io_send(lane_io *self, channel *c, GError **error)
 void lane_io_give_up(lane_io *self, channel *c)
 {
     gint64 deadline = g_get_monotonic_time() + GIVE_UP_MS * 1000;
-    gboolean told = self->said_bye;
+    gboolean told = FALSE;
     int sent;
 
     while ((sent = push_batch(self, c, NULL)) >= 0) {
@@ -224,10 +217,11 @@ static lane_io_result on_bye(lane_io *self, const wire_frame *header)
                           "the peer has given this session up; its log says why");
         session_fail_locked(s, why);
     } else {
-        session_set_state(s, SESSION_PARTED);
+        s->peer_done = TRUE;
+        session_check_drained(s);
     }
     pthread_mutex_unlock(&s->lock);
-    return LANE_IO_STOP;
+    return why ? LANE_IO_STOP : LANE_IO_MOVED;
 }
 
 static lane_io_result on_header(lane_io *self)
@@ -259,6 +253,7 @@ static void on_payload(lane_io *self)
     mux_deliver(&s->mux, self->target, g_steal_pointer(&self->payload));
     if (self->target == s->mux.control)
         pthread_cond_broadcast(&s->news);
+    session_check_drained(s);
     pthread_mutex_unlock(&s->lock);
     self->have = 0;
     /* A stale frame wants its acknowledgement again: lane_io_send comes next in this thread. */

@@ -13,7 +13,7 @@ typedef enum {
     LANE_IO_DEAD,  /* *error says why; the channel is of no use any more */
     LANE_IO_IDLE,  /* nothing moved: wait */
     LANE_IO_MOVED, /* bytes moved: try again */
-    LANE_IO_STOP   /* the peer said BYE, or the session has failed: close the channel */
+    LANE_IO_STOP   /* the session has failed: close the channel */
 } lane_io_result;
 
 lane_io *lane_io_new(lane *owner);
@@ -25,7 +25,5 @@ lane_io_result lane_io_receive(lane_io *self, channel *c, GError **error);
 lane_io_result lane_io_send(lane_io *self, channel *c, GError **error);
 /* Sends what is half sent, then BYE BROKEN, as far as that is possible within a second. */
 void lane_io_give_up(lane_io *self, channel *c);
-/* BYE has gone out on this channel: when the peer closes it now, all is well. */
-gboolean lane_io_said_bye(const lane_io *self);
 /* The channel has carried at least one valid frame of the peer. */
 gboolean lane_io_was_useful(const lane_io *self);

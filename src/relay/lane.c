@@ -146,10 +146,9 @@ static gboolean look(lane *self, channel *c, GError **error)
 
     pthread_mutex_lock(&s->lock);
     self->idle = FALSE;
-    /* Parted, the channel stays until the peer's BYE arrives here too: what it acknowledged came before. */
     give_up = s->state == SESSION_FAILED || s->state == SESSION_CLOSED;
-    go_on = !give_up && !self->replacement;
-    if (!give_up && self->replacement)
+    go_on = !session_is_over(s) && !self->replacement;
+    if (self->replacement)
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, "the peer has dialled again");
     pthread_mutex_unlock(&s->lock);
     if (give_up)
@@ -164,8 +163,8 @@ static gboolean may_wait(lane *self)
     gboolean nothing;
 
     pthread_mutex_lock(&s->lock);
-    nothing = !mux_has_work(&s->mux) || lane_io_said_bye(self->io);
-    self->idle = nothing && self->state == LANE_UP && !lane_io_said_bye(self->io);
+    nothing = !mux_has_work(&s->mux);
+    self->idle = nothing;
     pthread_mutex_unlock(&s->lock);
     return nothing;
 }
@@ -196,8 +195,8 @@ static void carry(lane *self, channel *c, GError **error)
 static void drop(lane *self, channel *c, GError *error)
 {
     session *s = self->owner;
-    gboolean answered = lane_io_said_bye(self->io) && error &&
-                        g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
+    gboolean in_order =
+        error && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
     gboolean lost;
 
     pthread_mutex_lock(&s->lock);
@@ -208,7 +207,7 @@ static void drop(lane *self, channel *c, GError *error)
     set_state(self, LANE_DOWN);
     mux_lost(&s->mux, (int)self->index);
     s->alive--;
-    s->bye_answered |= answered;
+    s->bye_answered |= in_order && s->state == SESSION_FINISHING;
     lost = !session_is_over(s) && !s->bye_answered;
     if (lost) {
         s->lost++;

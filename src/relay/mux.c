@@ -222,6 +222,10 @@ void mux_deliver(mux *self, stream *target, frame *f)
     if (!stream_in_deliver(&target->in, f))
         return;
     self->payload_in[wire_stream_kind(target->id)] += length;
+    while (target->retired && (f = stream_in_take(&target->in))) {
+        mux_consumed(self, target, f->number + 1);
+        frame_unref(f);
+    }
     if (stream_in_is_ready(&target->in))
         pthread_cond_signal(&target->ready);
 }

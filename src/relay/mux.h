@@ -14,6 +14,7 @@ typedef struct {
     uint16_t id;
     stream_out out;
     stream_in in;
+    gboolean retired;     /* nobody takes frames from `in` any more: a late BROKEN is consumed as it comes */
     gboolean ack_due;     /* in.consumed has not been told (on a channel that lived) */
     pthread_cond_t ready; /* `in` has the next frame in order */
     pthread_cond_t room;  /* `out` has room again */

@@ -40,7 +40,8 @@ frame *pump_frame(pump *self, uint32_t capacity)
     return f;
 }
 
-/* The local connection is of no use any more: breaks both its directions, and tells the peer. */
+/* The local connection is of no use any more, because of an error, or because the peer said so
+ * (errnum 0): breaks both its directions, and tells the peer, who in the second case knows. */
 static void break_local(pump *self, const char *what, int errnum)
 {
     if (!g_atomic_int_compare_and_exchange(&self->broken, FALSE, TRUE))
@@ -50,7 +51,7 @@ static void break_local(pump *self, const char *what, int errnum)
              wire_stream_number(self->stream->id), what ? " in " : "", what ? what : "",
              errnum ? ": " : " by the peer", errnum ? g_strerror(errnum) : "");
     shutdown(self->fd, SHUT_RDWR);
-    session_end(self->owner, self->stream, TRUE);
+    session_end(self->owner, self->stream, errnum != 0);
 }
 
 void pump_to_peer(pump *self, frame *bytes)

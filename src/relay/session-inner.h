@@ -20,8 +20,9 @@
 
 typedef enum {
     SESSION_RUNNING,   /* everything is legal */
-    SESSION_FINISHING, /* all is done: BYE goes out on every channel; no new streams or control messages; the source still dials */
-    SESSION_PARTED,    /* BYE was answered, or the peer said it: channels close, none is dialled, nothing fails any more */
+    SESSION_FINISHING, /* ours is done: BYE goes out on every channel; no new streams or control
+                        * messages, but the peer may still send some; the source still dials */
+    SESSION_PARTED,    /* both are done, and both know: channels close, none is dialled, nothing fails */
     SESSION_FAILED,    /* `failure` says why: channels say BYE BROKEN and close, local connections break */
     SESSION_CLOSED     /* session_free waits for the threads to end */
 } session_state;
@@ -46,7 +47,8 @@ struct session {
     gint64 silent_since; /* monotonic µs since which no channel has been alive; 0: one is */
     gboolean channels_changed;
     gboolean finishing;  /* somebody waits in session_finish */
-    gboolean bye_answered;
+    gboolean peer_done;    /* it said BYE: when all is done here too, we close */
+    gboolean bye_answered; /* it closed a channel in order, after our BYE */
     gboolean failure_told;
     guint64 wire_out, wire_in; /* of channels that are gone */
 
@@ -69,7 +71,7 @@ void session_fail_locked(session *self, const GError *error);
 void session_blame_peer(session *self, GError *error);
 /* There is something to send: wakes one idle channel. */
 void session_wake_lane(session *self);
-/* After an acknowledgement: perhaps session_finish has waited for it. */
+/* After anything that may have been the last thing to be done. */
 void session_check_drained(session *self);
 
 /* Without the lock, for pumps. Queues a frame of a stream when its window has room: blocks. Takes it

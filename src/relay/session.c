@@ -100,6 +100,8 @@ void session_wake_lane(session *self)
 
 void session_check_drained(session *self)
 {
+    if (self->peer_done && mux_is_drained(&self->mux))
+        session_set_state(self, SESSION_PARTED);
     if (self->finishing)
         pthread_cond_broadcast(&self->news);
 }
@@ -144,6 +146,7 @@ frame *session_pull(session *self, stream *s, uint64_t consumed)
         pthread_cond_wait(&s->ready, &self->lock);
     if (!session_is_over(self))
         f = stream_in_take(&s->in);
+    s->retired = !f;
     pthread_mutex_unlock(&self->lock);
     return f;
 }

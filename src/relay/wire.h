@@ -26,10 +26,12 @@
  * END closes one direction of a stream. END with BROKEN says that the sender's local connection
  * broke, even after END (then it is an empty frame of its own): the receiver breaks its own and ends
  * its direction in the same way; what is still under way on this stream is
- * thrown away, and acknowledged. The one who has everything of its own acknowledged, and every
- * stream ended in both directions, may say BYE on its channels; the other answers by closing them,
- * and nobody dials again. BYE with BROKEN is said by an end that gives up: the other gives up too,
- * instead of dialling in vain.
+ * thrown away, and acknowledged.
+ *
+ * The one who has everything of its own acknowledged, and every stream ended in both directions, may
+ * say BYE on its channels, and then only acknowledges. The other closes all channels when the same is
+ * true for it, which is the answer; until then both go on, and dead channels are dialled again. BYE
+ * with BROKEN is said by an end that gives up: the other gives up too, instead of dialling in vain.
  */
 #pragma once
 #include <gio/gio.h>

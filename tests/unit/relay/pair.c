@@ -249,12 +249,13 @@ static void *accept_main(void *data)
         c = channel_server(self->target_pki, fd, "alpha", DEADLINE_S * 1000, &error);
         if (!c)
             continue;
-        if (!self->setup.raw_target) {
-            session_add_channel(self->public.target.session, preamble.channel, c, NULL);
-            continue;
-        }
         pthread_mutex_lock(&self->lock);
-        g_queue_push_tail(&self->raw, c);
+        if (self->setup.raw_target)
+            g_queue_push_tail(&self->raw, c);
+        else if (self->public.target.session)
+            session_add_channel(self->public.target.session, preamble.channel, c, NULL);
+        else
+            channel_free(c);
         pair_wake(&self->public);
         pthread_mutex_unlock(&self->lock);
     }
@@ -346,9 +347,19 @@ pair *pair_new(const pair_setup *setup)
     return &self->public;
 }
 
+void pair_drop(pair_side *side)
+{
+    session *s;
+
+    pair_lock(side->owner);
+    s = g_steal_pointer(&side->session);
+    pair_unlock(side->owner);
+    session_free(s);
+}
+
 static void free_side(pair_side *side)
 {
-    g_clear_pointer(&side->session, session_free);
+    pair_drop(side);
     g_ptr_array_unref(side->controls);
     g_clear_error(&side->failure);
 }
@@ -357,7 +368,7 @@ void pair_free(pair *self)
 {
     inner *in = (inner *)self;
 
-    g_clear_pointer(&self->source.session, session_free);
+    pair_drop(&self->source);
     pair_cut_all(self);
     shutdown(in->listener, SHUT_RDWR);
     pthread_join(in->acceptor, NULL);

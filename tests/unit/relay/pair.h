@@ -52,6 +52,8 @@ void pair_wait_change(pair *self, const char *what);
 /* Makes all waiters look again; for what the test itself changes under the lock. */
 void pair_wake(pair *self);
 
+/* Frees one side's session now. */
+void pair_drop(pair_side *side);
 /* Breaks every wired connection there is. */
 void pair_cut_all(pair *self);
 void pair_set_refuse(pair *self, gboolean refuse);

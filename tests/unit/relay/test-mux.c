@@ -298,6 +298,41 @@ static void test_acknowledgement_survives(void)
     net_free(n);
 }
 
+/* END, then BROKEN, and the acknowledgement of everything overtakes BROKEN. */
+static void test_late_broken(void)
+{
+    net *n = net_new(8);
+    stream *here = mux_open(&n->here, STREAM_DISK, NULL), *there;
+
+    stream_out_end(&here->out, here->id, FALSE);
+    for (int i = 0; i < 2; i++) {
+        send_one(&n->here, 0, &n->up[0]);
+        receive_one(&n->there, &n->up[0]);
+    }
+    there = find(&n->there, here->id);
+    stream_out_end(&there->out, there->id, FALSE);
+    send_one(&n->there, 0, &n->down[0]);
+    receive_one(&n->here, &n->down[0]);
+    frame_unref(stream_in_take(&here->in));
+    mux_consumed(&n->here, here, 1);
+    stream_out_end(&here->out, here->id, TRUE);
+    send_one(&n->here, 0, &n->up[0]); /* the acknowledgement comes first */
+    receive_one(&n->there, &n->up[0]);
+    for (uint64_t i = 0; i < 2; i++)
+        frame_unref(stream_in_take(&there->in));
+    mux_consumed(&n->there, there, 2);
+    g_assert_true(mux_has_ended(there));
+    there->retired = TRUE;
+    send_one(&n->here, 0, &n->up[0]);
+    receive_one(&n->there, &n->up[0]);
+    g_assert_true(mux_has_ended(there));
+    while (send_one(&n->there, 0, &n->down[0]))
+        receive_one(&n->here, &n->down[0]);
+    g_assert_true(mux_has_ended(here));
+    g_assert_true(mux_is_drained(&n->here) && mux_is_drained(&n->there));
+    net_free(n);
+}
+
 static void wrong(mux *m, wire_frame header, const char *why)
 {
     g_autoptr(GError) error = NULL;
@@ -491,6 +526,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/relay/mux/urgent-frames-first-bulk-in-turn", test_order);
     g_test_add_func("/relay/mux/lost-acknowledgement-comes-again", test_acknowledgement_survives);
+    g_test_add_func("/relay/mux/broken-may-come-late", test_late_broken);
     g_test_add_func("/relay/mux/hostile-data-is-refused", test_hostile_data);
     g_test_add_func("/relay/mux/broken-may-follow-the-end", test_two_ends);
     g_test_add_func("/relay/mux/window-is-enforced", test_hostile_window);

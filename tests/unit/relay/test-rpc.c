@@ -35,8 +35,10 @@ static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *u
     g_assert_cmphex(packet->program, ==, RPC_PROGRAM_REMOTE);
     pair_lock(self->owner);
     g_array_append_val(self->seen, packet->procedure);
+    pair_wake(self->owner);
     if (self->hold && packet->procedure == self->hold) {
         self->holding = TRUE;
+        pair_wake(self->owner);
         while (!self->released)
             pair_wait_change(self->owner, "release");
     }
@@ -356,7 +358,7 @@ static void test_hostile_peer(void)
     raw_rpc(raw, 4, ping->data, ping->len);
     pair_wait(p, p->target.failure);
     g_assert_nonnull(strstr(p->target.failure->message, "keepalive from the peer"));
-    g_clear_pointer(&p->target.session, session_free);
+    pair_drop(&p->target);
     g_array_unref(c.seen);
     close(far);
     close(listener);

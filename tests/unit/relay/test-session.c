@@ -406,7 +406,7 @@ static void test_free_tells_peer(void)
     g_autoptr(pair) p = pair_new(&(pair_setup){.channels = 3});
 
     pair_wait(p, p->source.alive == 3 && p->target.alive == 3);
-    g_clear_pointer(&p->source.session, session_free);
+    pair_drop(&p->source);
     pair_wait(p, p->target.failure);
     g_assert_error(p->target.failure, G_IO_ERROR, G_IO_ERROR_CLOSED);
 }
@@ -422,8 +422,8 @@ static void test_free_under_load(void)
     int listener = listen_at(out);
     join_ends(in, listener, &near, &far);
     pair_wait(p, p->cuts > 0 || send(near, "some bytes", 10, MSG_NOSIGNAL) == 10);
-    g_clear_pointer(&p->source.session, session_free);
-    g_clear_pointer(&p->target.session, session_free);
+    pair_drop(&p->source);
+    pair_drop(&p->target);
     write_until_broken(near);
     close(near);
     close(far);
