@@ -32,11 +32,19 @@ static void release(ferryd *self, const char *id)
     outgoing_pump(self->queue);
 }
 
+/* Who waits for a landing to be gone waits in vain. */
+static void too_late(ferryd *self, const char *id)
+{
+    pending_fail(self->ends, id, 409, "conflict", "it is too late: the VM has been accepted");
+}
+
 void events_phase(const char *id, phase now, gpointer user)
 {
     ferryd *self = user;
     const char *role;
 
+    if (!phase_may_cancel(now) && now != PHASE_FAILED && now != PHASE_CANCELLED)
+        too_late(self, id);
     if (!workers_has(self->crew, id)) /* in the queue still, or over */
         return;
     if (!needs_slot(now))
@@ -79,14 +87,20 @@ static void recover(ferryd *self, const journal_entry *entry)
     recovery_schedule(self->recoveries, entry->id);
 }
 
-/* Nobody will say anything about it any more. */
-static void close_book(ferryd *self, const char *id, gboolean journaled)
+/* Nobody will say anything about it any more. What has ended stays in memory for a while, so that
+ * its version goes on from where it was; `entry` is NULL if it never came to be in the journal. */
+static void close_book(ferryd *self, const char *id, const journal_entry *entry)
 {
     const char *role;
+    phase now;
 
-    if (journaled || (moves_get(self->known, id, NULL, &role, NULL) && !strcmp(role, "target")))
+    if (entry && entry->decision == DECISION_ACCEPTED)
+        too_late(self, id);
+    if (entry && moves_get(self->known, id, &now, NULL, NULL) && !phase_is_final(now))
+        moves_set_entry(self->known, entry, NULL);
+    else if (!entry && moves_get(self->known, id, NULL, &role, NULL) && !strcmp(role, "target"))
         moves_drop(self->known, id);
-    else
+    else if (!entry)
         moves_fail(
             self->known, id, "internal",
             "its worker ended before it had begun; the VM was not touched; see ferryd's log");
@@ -116,7 +130,7 @@ static void on_gone(const char *id, gboolean properly, gpointer user)
     else if (error) /* not known: better one worker too many, which finds nothing to do */
         recovery_schedule(self->recoveries, id);
     else
-        close_book(self, id, entry != NULL);
+        close_book(self, id, entry);
 }
 
 workers_events events_of_workers(ferryd *self)

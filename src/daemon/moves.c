@@ -161,7 +161,8 @@ void moves_set_entry(moves *self, const journal_entry *entry, const char *waitin
 {
     g_autoptr(JsonObject) status = from_entry(entry);
 
-    json_object_set_string_member(status, "waiting", waiting);
+    if (waiting)
+        json_object_set_string_member(status, "waiting", waiting);
     moves_set(self, entry->id, status);
 }
 

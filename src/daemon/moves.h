@@ -18,15 +18,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(moves, moves_free)
 /* The newest status of one; its "version" is replaced where it would not grow. A status that makes
  * no sense is logged and dropped. */
 void moves_set(moves *self, const char *id, JsonObject *status);
-/* From a journal entry: its last status, waiting for `waiting`. */
+/* From a journal entry: its last status, waiting for `waiting` (NULL: as it says). */
 void moves_set_entry(moves *self, const journal_entry *entry, const char *waiting);
 /* It is over and nobody will say more: if what was last known is not final, it has failed, for this
  * reason. */
 void moves_fail(moves *self, const char *id, const char *code, const char *text);
-/* The journal knows better from now on. Who waits is told. */
+/* Forgets one. Who waits is told what was last known. */
 void moves_drop(moves *self, const char *id);
 
-/* Forgets ended ones the journal does not have, an hour after their end. */
+/* Forgets ended ones an hour after their end: the journal has them. */
 void moves_prune(moves *self);
 
 /* Of those in memory, that is all unfinished ones; FALSE: no such. Any of the pointers may be NULL;

@@ -201,10 +201,10 @@ static void on_commit(fake *f, JsonObject *message)
 
     (void)journal_decide(f->book, f->id, DECISION_ACCEPTED,
                          json_object_get_string_member(message, "token"), NULL);
+    enter(f, "committing");
     json_object_set_string_member(event, "event", "decision");
     json_object_set_string_member(event, "decision", "accepted");
     send_event(f, event);
-    enter(f, "committing");
 }
 
 static void on_message(fake *f, JsonObject *message, int fd)
