@@ -14,8 +14,8 @@ def base_folder():
 
 
 def build_folder():
-    """Where Ferry and the lab's programs were built: $FERRY_BUILD or build in the source tree."""
-    return os.path.abspath(os.environ.get("FERRY_BUILD") or os.path.join(SOURCE, "build"))
+    """Where Ferry and the lab's programs were built: $FERRY_BUILD or build/release."""
+    return os.path.abspath(os.environ.get("FERRY_BUILD") or os.path.join(SOURCE, "build/release"))
 
 
 def program(path):
