@@ -43,6 +43,7 @@ static const setting table[] = {
     {"host", "runtime-directory", PATH, AT(run_dir), 0, RUN_DIR_MAX},
     {"host", "libvirt-socket", PATH, AT(libvirt_socket), 0, 107},
     {"host", "memory-reserve", SIZE, AT(memory_reserve), 0, G_MAXINT64},
+    {"host", "storage-directories", LIST, AT(storage_directories), 0, 0},
     {"host", "api-group", TEXT, AT(api_group), 0, 0},
     {"listen", "control", ADDRESS, AT(control), 0, 0},
     {"listen", "control-port", PORT, AT(control_port), 1, 65535},
@@ -371,6 +372,9 @@ static void check_together(const settings *self, GKeyFile *keys, const char *fil
     if (!self->tls.client_certificate != !self->tls.client_key)
         problem(problems, file, "tls", self->tls.client_key ? "client-certificate" : "client-key",
                 "client-certificate and client-key are given together or not at all");
+    for (guint i = 0; self->storage_directories && self->storage_directories[i]; i++)
+        if (!g_path_is_absolute(self->storage_directories[i]))
+            problem(problems, file, "host", "storage-directories", "absolute paths are expected");
     if (self->tls.ca && (!self->tls.ca_allow || !*self->tls.ca_allow))
         problem(problems, file, "tls", "ca-allow",
                 "ca alone trusts nobody: give the names it may vouch for, such as *.example.com");

@@ -18,6 +18,8 @@ typedef struct {
     char *run_dir;          /* runtime-directory; default /run/ferry */
     char *libvirt_socket;   /* libvirt-socket; NULL: found */
     guint64 memory_reserve; /* memory-reserve, bytes ("512M", "2G"); default 512M */
+    GStrv storage_directories; /* storage-directories: where arriving disks may land, with all below;
+                                  NULL: anywhere but the system's own places (plan_rules) */
     char *api_group;        /* api-group: who besides root may use the API socket; NULL: nobody */
     /* [listen] */
     GStrv control;        /* control: addresses; default {"0.0.0.0", "::"} */

@@ -181,6 +181,7 @@ static gboolean make_plan(target *self, findings *found, GError **error)
                         .storage_values = storage_values,
                         .format_keys = asked->format_keys,
                         .format_values = asked->format_values,
+                        .storage_roots = conf->storage_directories,
                         .memory_reserve = conf->memory_reserve};
 
     if (networks_empty(conf->migration))

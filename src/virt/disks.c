@@ -133,7 +133,8 @@ static gboolean try_directory(const yard *y, const vm_disk *disk, const char *di
     if (!storage_may_land(directory, (const char *const *)s->rules->storage_roots,
                           (const char *const *)y->pools)) {
         fix = g_strdup_printf("Choose another with --storage %s=/DIRECTORY, or allow it on %s: "
-                              "list it in ferryd.conf or make it a storage pool.",
+                              "name it in storage-directories of its ferryd.conf, or make it a "
+                              "storage pool.",
                               disk->target, s->here);
         findings_add(s->found, 3006, FINDING_BLOCKS, disk->target, fix,
                      "Disk %s is to go to %s, which is no place for disks of VMs on %s.",

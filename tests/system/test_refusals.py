@@ -217,6 +217,10 @@ class HostSays(FerryCase):
         self.with_conf(self.zulu, conf(host={"memory-reserve": "900G"}))
         self.refuse(self.new_guest(), "memory", "kept for the host")
 
+    def test_directory_that_the_target_does_not_give(self):
+        self.with_conf(self.zulu, conf(host={"storage-directories": "/srv/other"}))
+        self.refuse(self.new_guest(), SSD, "storage-directories")
+
     def test_no_migration_network(self):
         self.with_conf(self.zulu, conf(networks={"migration": None}))
         self.refuse(self.new_guest(), "network", "ferryd.conf")

@@ -81,7 +81,7 @@ static void every_key_is_read(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(settings) s =
         load("[host]\nname=yankee\nstate-directory=/s\nruntime-directory=/r\nlibvirt-socket=/l\n"
-             "memory-reserve=2G\napi-group=ops\n"
+             "memory-reserve=2G\nstorage-directories=/srv/a;/srv/b\napi-group=ops\n"
              "[listen]\ncontrol = 127.0.0.1 , ::1 ;\ncontrol-port=1\ndata-port=65535\n"
              "[networks]\nmigration=10.70.0.0/24;10.71.0.0/24\nchannels=16\nlink-timeout=1\n"
              "[migrations]\nincoming=Off\noutgoing=false\nmax-incoming=64\nmax-outgoing=1\n"
@@ -99,6 +99,8 @@ static void every_key_is_read(void)
     g_assert_cmpstr(s->run_dir, ==, "/r");
     g_assert_cmpstr(s->libvirt_socket, ==, "/l");
     g_assert_cmpuint(s->memory_reserve, ==, G_GUINT64_CONSTANT(2) << 30);
+    g_assert_cmpstr(s->storage_directories[0], ==, "/srv/a");
+    g_assert_cmpstr(s->storage_directories[1], ==, "/srv/b");
     g_assert_cmpstr(s->api_group, ==, "ops");
     g_assert_cmpstr(s->control[1], ==, "::1");
     g_assert_cmpint(g_strv_length(s->control), ==, 2);
@@ -136,6 +138,7 @@ static void every_mistake_is_named(void)
         {"host", "name", ""},
         {"host", "state-directory", "relative"},
         {"host", "runtime-directory", "/01234567890123456789012345678901234567890123456789"},
+        {"host", "storage-directories", "/srv; vms"},
         {"host", "memory-reserve", "2X"},
         {"host", "memory-reserve", "G"},
         {"host", "memory-reserve", "-1"},
@@ -227,6 +230,7 @@ static void the_sample_is_right(void)
                                         "runtime-directory",
                                         "libvirt-socket",
                                         "memory-reserve",
+                                        "storage-directories",
                                         "api-group",
                                         "control",
                                         "control-port",
