@@ -22,8 +22,8 @@ struct door { /* constant once made */
 
 static void start_pump(door *self, stream *s, int fd)
 {
-    pump *p = pump_new(self->owner, s, fd, fd < 0 ? self->path : NULL, self->codec,
-                       self->codec_user);
+    pump *p =
+        pump_new(self->owner, s, fd, fd < 0 ? self->path : NULL, self->codec, self->codec_user);
 
     pthread_mutex_lock(&self->owner->lock);
     s->pump = p;

@@ -4,7 +4,8 @@
 #pragma once
 #include "relay/session-inner.h"
 
-/* `path` is listened on when `listen` is true, with a thread of its own. The caller has registered the kind with mux_allow. */
+/* `path` is listened on when `listen` is true, with a thread of its own. The caller has
+ * registered the kind with mux_allow. */
 door *door_new(session *owner, stream_kind kind, const char *path, gboolean listen, mode_t mode,
                pump_codec_new codec, void *codec_user, GError **error);
 /* Target: gives a stream that the peer has opened its local connection. Without the lock. */

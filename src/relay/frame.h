@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A DATA frame in memory: payload and what its header says, counted references, and the pool that big
- * ones come from, so that a fast stream does not ask the kernel for fresh pages all the time.
+/* A DATA frame in memory: payload and what its header says, counted references, and the pool
+ * that big ones come from, so that a fast stream does not ask the kernel for fresh pages all the
+ * time.
  *
- * A frame belongs to the one who fills it; from the moment it is shared (queued, delivered) only its
- * reference count changes.
+ * A frame belongs to the one who fills it; from the moment it is shared (queued, delivered) only
+ * its reference count changes.
  */
 #pragma once
 #include "relay/wire.h"
@@ -22,13 +23,13 @@ typedef struct frame {
     uint8_t payload[];
 } frame;
 
-/* Thread-safe. Keeps at most `keep` unused frames of WIRE_PAYLOAD_MAX. All frames must be gone before it is
- * freed. */
+/* Thread-safe. Keeps at most `keep` unused frames of WIRE_PAYLOAD_MAX. All frames must be gone
+ * before it is freed. */
 frame_pool *frame_pool_new(unsigned keep);
 void frame_pool_free(frame_pool *self);
 
-/* A frame with room for `capacity` bytes (up to WIRE_PAYLOAD_MAX) and one reference: from the pool when at
- * least half of a pooled frame is wanted, else as small as asked for. Never NULL. */
+/* A frame with room for `capacity` bytes (up to WIRE_PAYLOAD_MAX) and one reference: from the
+ * pool when at least half of a pooled frame is wanted, else as small as asked for. Never NULL. */
 frame *frame_new(frame_pool *pool, uint32_t capacity);
 frame *frame_ref(frame *self);
 void frame_unref(frame *self);

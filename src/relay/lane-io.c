@@ -7,7 +7,7 @@
 
 #define BATCH_ITEMS   32
 #define BATCH_BYTES   (64 * 1024)
-#define RECEIVE_ROUND (256 * 1024)  /* then it is sending's turn */
+#define RECEIVE_ROUND (256 * 1024) /* then it is sending's turn */
 #define GIVE_UP_MS    1000
 
 struct lane_io {
@@ -271,8 +271,7 @@ lane_io_result lane_io_receive(lane_io *self, channel *c, GError **error)
             n = channel_receive(c, self->payload->payload + self->have - WIRE_HEADER_SIZE,
                                 WIRE_HEADER_SIZE + self->payload->length - self->have, error);
         else
-            n = channel_receive(c, self->header + self->have, WIRE_HEADER_SIZE - self->have,
-                                error);
+            n = channel_receive(c, self->header + self->have, WIRE_HEADER_SIZE - self->have, error);
         if (n < 0)
             return LANE_IO_DEAD;
         if (n == 0)

@@ -195,8 +195,7 @@ static void carry(lane *self, channel *c, GError **error)
 static void drop(lane *self, channel *c, GError *error)
 {
     session *s = self->owner;
-    gboolean in_order =
-        error && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
+    gboolean in_order = error && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
     gboolean lost;
 
     pthread_mutex_lock(&s->lock);

@@ -158,8 +158,11 @@ gboolean mux_next(mux *self, int channel, mux_item *item)
     if (!s)
         return FALSE;
     item->payload = stream_out_take(&s->out, channel, &again);
-    header = (wire_frame){.type = FRAME_DATA, .flags = item->payload->flags, .stream = s->id,
-                          .length = item->payload->length, .number = item->payload->number};
+    header = (wire_frame){.type = FRAME_DATA,
+                          .flags = item->payload->flags,
+                          .stream = s->id,
+                          .length = item->payload->length,
+                          .number = item->payload->number};
     wire_put_frame(item->header, &header);
     if (again)
         self->resent += header.length;

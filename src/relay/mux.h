@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All streams of a session: which exist, which may, and what a channel sends next. No I/O and no
- * threads of its own: the session's lock guards it; only the two conditions of a stream are waited on.
+ * threads of its own: the session's lock guards it; only the two conditions of a stream are
+ * waited on.
  *
- * What goes first: acknowledgements (they are short and let the peer go on), then control, then rpc,
- * then memory and disk in turn, one frame each.
+ * What goes first: acknowledgements (they are short and let the peer go on), then control, then
+ * rpc, then memory and disk in turn, one frame each.
  */
 #pragma once
 #include "relay/stream.h"
@@ -14,7 +15,7 @@ typedef struct {
     uint16_t id;
     stream_out out;
     stream_in in;
-    gboolean retired;     /* nobody takes frames from `in` any more: a late BROKEN is consumed as it comes */
+    gboolean retired;     /* nobody takes from `in` any more: a late BROKEN is consumed at once */
     gboolean ack_due;     /* in.consumed has not been told (on a channel that lived) */
     pthread_cond_t ready; /* `in` has the next frame in order */
     pthread_cond_t room;  /* `out` has room again */
@@ -47,7 +48,8 @@ typedef struct {
 gboolean mux_next(mux *self, int channel, mux_item *item);
 gboolean mux_has_work(const mux *self);
 
-/* Judges the header of a DATA frame. *target is its stream, *opened whether this frame has opened it. */
+/* Judges the header of a DATA frame. *target is its stream, *opened whether this frame has
+ * opened it. */
 stream_verdict mux_announce(mux *self, const wire_frame *header, stream **target, gboolean *opened,
                             GError **error);
 /* Its payload is here; takes over the reference. */
@@ -61,6 +63,6 @@ void mux_lost(mux *self, int channel);
 
 /* Both directions have ended, ours is acknowledged, the peer's consumed. */
 gboolean mux_has_ended(const stream *s);
-/* All we have sent is acknowledged, all that has arrived was consumed, and every stream has ended in
- * both directions. */
+/* All we have sent is acknowledged, all that has arrived was consumed, and every stream has
+ * ended in both directions. */
 gboolean mux_is_drained(const mux *self);

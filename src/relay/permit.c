@@ -7,13 +7,13 @@
 #include <string.h>
 
 /* libvirt: src/remote/remote_protocol.x */
-#define REMOTE_VERSION     1
-#define STRING_MAX         (4 * 1024 * 1024) /* REMOTE_STRING_MAX */
-#define COOKIE_MAX         (4 * 1024 * 1024) /* REMOTE_MIGRATE_COOKIE_MAX */
-#define PARAMETERS_MAX     64                /* REMOTE_DOMAIN_MIGRATE_PARAM_LIST_MAX */
-#define PARAMETER_STRING   7                 /* VIR_TYPED_PARAM_STRING */
-#define UUID_BYTES         16
-#define FEATURES_MAX       64 /* questions; libvirt 9 asks four */
+#define REMOTE_VERSION   1
+#define STRING_MAX       (4 * 1024 * 1024) /* REMOTE_STRING_MAX */
+#define COOKIE_MAX       (4 * 1024 * 1024) /* REMOTE_MIGRATE_COOKIE_MAX */
+#define PARAMETERS_MAX   64                /* REMOTE_DOMAIN_MIGRATE_PARAM_LIST_MAX */
+#define PARAMETER_STRING 7                 /* VIR_TYPED_PARAM_STRING */
+#define UUID_BYTES       16
+#define FEATURES_MAX     64 /* questions; libvirt 9 asks four */
 
 typedef enum {
     PERMIT_NEW,      /* AUTH_LIST */
@@ -104,8 +104,8 @@ static gboolean forbid(GError **error, const char *format, ...)
     return FALSE;
 }
 
-/* Typed parameters: { string field; int type; value }. All that a landing knows are strings, each once
- * but for migrate_disks, which comes once for each disk. */
+/* Typed parameters: { string field; int type; value }. All that a landing knows are strings,
+ * each once but for migrate_disks, which comes once for each disk. */
 typedef struct {
     const char *field, *value;
     gboolean needed, replaced, seen; /* replaced: any value will do, ours is used */
@@ -152,12 +152,12 @@ static gboolean check_parameter(permit *self, parameter *known, unpack_bytes fie
 
 static gboolean check_parameters(permit *self, unpack *in, GError **error)
 {
-    parameter known[] = {{.field = "migrate_uri", .value = self->uri, .needed = TRUE},
-                         {.field = "destination_xml", .needed = TRUE, .replaced = TRUE},
-                         {.field = "destination_name", .value = self->name},
-                         {.field = "disks_uri", .value = self->disks_uri,
-                          .needed = self->disks_uri != NULL},
-                         {.field = NULL}};
+    parameter known[] = {
+        {.field = "migrate_uri", .value = self->uri, .needed = TRUE},
+        {.field = "destination_xml", .needed = TRUE, .replaced = TRUE},
+        {.field = "destination_name", .value = self->name},
+        {.field = "disks_uri", .value = self->disks_uri, .needed = self->disks_uri != NULL},
+        {.field = NULL}};
     g_autofree gboolean *disks_seen = g_new0(gboolean, g_strv_length(self->disks) + 1);
     uint32_t count = unpack_u32(in);
 
@@ -197,7 +197,7 @@ static gboolean check_flags(const permit *self, uint32_t flags, GError **error)
     return TRUE;
 }
 
-/* remote_domain_migrate_prepare3_params_args and ..._finish3_params_args: the latter has one more. */
+/* remote_domain_migrate_prepare3_params_args; ..._finish3_params_args has one more. */
 static gboolean check_migrate(permit *self, unpack *in, gboolean finish, GError **error)
 {
     uint32_t flags;
@@ -257,9 +257,9 @@ static size_t padded(size_t length)
     return (length + 3) & ~(size_t)3;
 }
 
-/* The arguments with our XML where theirs was. libvirt's client does not send the XML it was given,
- * but what its own libvirtd made of it, so there is nothing to compare with; and what is not compared
- * must not be used. */
+/* The arguments with our XML where theirs was. libvirt's client does not send the XML it was
+ * given, but what its own libvirtd made of it, so there is nothing to compare with; and what is
+ * not compared must not be used. */
 static GBytes *with_our_xml(const permit *self, const rpc_packet *packet)
 {
     static const uint8_t zeros[4];
@@ -281,8 +281,10 @@ static GBytes *with_our_xml(const permit *self, const rpc_packet *packet)
 gboolean permit_call(permit *self, const rpc_packet *packet, GBytes **instead, GError **error)
 {
     if (packet->program != RPC_PROGRAM_REMOTE || packet->version != REMOTE_VERSION)
-        return forbid(error, "the peer's libvirt client calls program 0x%08x version %u, which a "
-                      "landing does not allow", packet->program, packet->version);
+        return forbid(error,
+                      "the peer's libvirt client calls program 0x%08x version %u, which a "
+                      "landing does not allow",
+                      packet->program, packet->version);
     for (guint i = 0; i < G_N_ELEMENTS(procedures); i++) {
         if (procedures[i].procedure != packet->procedure)
             continue;
@@ -304,8 +306,10 @@ gboolean permit_call(permit *self, const rpc_packet *packet, GBytes **instead, G
         g_prefix_error(error, "the peer's libvirt client is refused %s: ", procedures[i].name);
         return FALSE;
     }
-    return forbid(error, "the peer's libvirt client calls procedure %d, which a landing does not "
-                  "allow", packet->procedure);
+    return forbid(error,
+                  "the peer's libvirt client calls procedure %d, which a landing does not "
+                  "allow",
+                  packet->procedure);
 }
 
 gboolean permit_reply(permit *self, const rpc_packet *packet, GError **error)
@@ -315,8 +319,10 @@ gboolean permit_reply(permit *self, const rpc_packet *packet, GError **error)
     if (packet->program != RPC_PROGRAM_REMOTE || packet->version != REMOTE_VERSION ||
         packet->type != RPC_REPLY || (!good && packet->status != RPC_FAILED) || !self->asked ||
         packet->procedure != self->procedure || packet->serial != self->serial)
-        return forbid(error, "the local libvirtd sends what nobody asked for (procedure %d, type "
-                      "%d, serial %u)", packet->procedure, packet->type, packet->serial);
+        return forbid(error,
+                      "the local libvirtd sends what nobody asked for (procedure %d, type "
+                      "%d, serial %u)",
+                      packet->procedure, packet->type, packet->serial);
     self->asked = FALSE;
     switch (packet->procedure) {
     case RPC_AUTH_LIST:

@@ -13,7 +13,8 @@
 
 #define LOG_AREA "relay"
 
-/* What the local side may leave unread in its socket; the kernel's default holds less than one frame. */
+/* What the local side may leave unread in its socket; the kernel's default holds less than one
+ * frame. */
 #define LOCAL_SEND_BUFFER (512 * 1024)
 
 struct pump {
@@ -26,7 +27,7 @@ struct pump {
     gboolean writer_runs;       /* set by the reader thread, read after it was joined */
     pthread_mutex_t write_lock; /* held for one pump_to_local; taken before the session's lock */
     int broken;                 /* atomic: the local connection is of no use any more */
-    /* Guarded by the session's lock. The threads use fd without it: it is closed by the last one. */
+    /* Guarded by the session's lock. The threads use fd without it; the last one closes it. */
     int fd;
     unsigned users;
     gboolean held, break_due; /* pump_hold; what pump_break would have done meanwhile */
@@ -190,8 +191,8 @@ static void *reader_main(void *data)
         pthread_setname_np(self->writer, name);
         read_all(self);
     } else {
-        session_fail_take(owner, g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED,
-                                             "cannot start one more thread"));
+        session_fail_take(
+            owner, g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED, "cannot start one more thread"));
         leave(self);
     }
     session_end(owner, self->stream, FALSE);
@@ -215,8 +216,8 @@ pump *pump_new(session *owner, void *its_stream, int fd, const char *path, pump_
     pthread_mutex_init(&self->write_lock, NULL);
     self->reader_runs = pthread_create(&self->reader, NULL, reader_main, self) == 0;
     if (!self->reader_runs) {
-        session_fail_take(owner, g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED,
-                                             "cannot start one more thread"));
+        session_fail_take(
+            owner, g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED, "cannot start one more thread"));
         return self;
     }
     snprintf(name, sizeof name, "%s-%u-in", stream_kind_name(wire_stream_kind(s->id)),

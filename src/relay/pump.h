@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A pump: one local connection and the stream it is carried by. And the contract of codecs, which say
- * what becomes of the bytes on the way.
+/* A pump: one local connection and the stream it is carried by. And the contract of codecs,
+ * which say what becomes of the bytes on the way.
  *
  *   local socket ──recv──► codec.from_local ──pump_to_peer──► stream        "reader" thread
  *   local socket ◄──pump_to_local── codec.from_peer ◄──next frame── stream  "writer" thread
  *
- * Two threads, so that I/O can simply block, and one direction never waits for the other: a codec that
- * is held up in one direction can still answer in the other (libvirt's keepalives).
+ * Two threads, so that I/O can simply block, and one direction never waits for the other: a
+ * codec that is held up in one direction can still answer in the other (libvirt's keepalives).
  *
  * The end: end of file here sends END, END from the peer shuts our sending side down. When the
  * local connection breaks, END goes out with BROKEN, and what still arrives is thrown away.
@@ -17,9 +17,9 @@
 
 typedef struct pump pump;
 
-/* One codec belongs to one pump. Functions returning FALSE with an error fail the whole session: they
- * are for what a rule forbids. A broken connection or an ended session is nothing a codec has to care for:
- * pump_to_peer and pump_to_local then swallow what they are given. */
+/* One codec belongs to one pump. Functions returning FALSE with an error fail the whole session:
+ * they are for what a rule forbids. A broken connection or an ended session is nothing a codec
+ * has to care for: pump_to_peer and pump_to_local then swallow what they are given. */
 struct pump_codec {
     /* Bytes from the local connection, at least one; takes over the reference. Reader thread. */
     gboolean (*from_local)(pump_codec *self, pump *io, frame *bytes, GError **error);
@@ -37,10 +37,11 @@ pump_codec *pump_plain_codec_new(void *user);
 
 /* For codecs. A frame to fill, from the session's pool. */
 frame *pump_frame(pump *self, uint32_t capacity);
-/* Sends bytes as one frame; blocks until the window has room. Takes over the reference. Reader thread. */
-void pump_to_peer(pump *self, frame *bytes);
-/* Writes all bytes to the local connection, in one piece as far as other callers are concerned. Either
+/* Sends bytes as one frame; blocks until the window has room. Takes over the reference. Reader
  * thread. */
+void pump_to_peer(pump *self, frame *bytes);
+/* Writes all bytes to the local connection, in one piece as far as other callers are concerned.
+ * Either thread. */
 void pump_to_local(pump *self, const void *bytes, size_t length);
 
 /* For codecs. From here to pump_release the local connection stays open even if the session fails
@@ -49,8 +50,8 @@ void pump_to_local(pump *self, const void *bytes, size_t length);
 void pump_hold(pump *self);
 void pump_release(pump *self);
 
-/* For the session. Starts the threads. The local connection is `fd` (taken over), or, when that is -1,
- * is made to the UNIX socket at `path`. */
+/* For the session. Starts the threads. The local connection is `fd` (taken over), or, when that
+ * is -1, is made to the UNIX socket at `path`. */
 pump *pump_new(session *owner, void *its_stream, int fd, const char *path, pump_codec_new codec,
                void *codec_user);
 /* Makes both threads end soon; does not wait. With the session's lock held. */

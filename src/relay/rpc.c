@@ -35,8 +35,8 @@ static void append(assembly *a, const uint8_t *bytes, size_t length)
     a->have += length;
 }
 
-/* Takes from *bytes what belongs to the packet in hand. TRUE: it is complete. An impossible length sets
- * *error. */
+/* Takes from *bytes what belongs to the packet in hand. TRUE: it is complete. An impossible
+ * length sets *error. */
 static gboolean assemble(assembly *a, const uint8_t **bytes, size_t *left, GError **error)
 {
     size_t wanted = a->length ? a->length - a->have : 4 - a->have;
@@ -144,11 +144,11 @@ static void send_packet(pump *io, const assembly *a)
     }
 }
 
-/* The judge may take long, and the session may fail meanwhile: the local libvirt sees the packet or the end of the
- * connection only once the judge has spoken. On the source an end seen too early would make libvirt resume a guest
- * that has been given up (I1). */
-static gboolean pass_to_local(rpc_codec *self, pump *io, assembly *a,
-                              const rpc_packet *packet, GError **error)
+/* The judge may take long, and the session may fail meanwhile: the local libvirt sees the packet
+ * or the end of the connection only once the judge has spoken. On the source an end seen too
+ * early would make libvirt resume a guest that has been given up (I1). */
+static gboolean pass_to_local(rpc_codec *self, pump *io, assembly *a, const rpc_packet *packet,
+                              GError **error)
 {
     gboolean good;
 
@@ -238,8 +238,8 @@ pump_codec *rpc_codec_new(void *its_judge)
 {
     rpc_codec *self = g_new0(rpc_codec, 1);
 
-    self->codec = (pump_codec){
-        .from_local = from_local, .from_peer = from_peer, .free = rpc_codec_free};
+    self->codec =
+        (pump_codec){.from_local = from_local, .from_peer = from_peer, .free = rpc_codec_free};
     self->judge = its_judge;
     pthread_mutex_init(&self->judging, NULL);
     return &self->codec;

@@ -2,13 +2,14 @@
 /* libvirt's RPC on its way through the relay: packets put together, keepalives answered here, and
  * every other packet shown to a judge before it goes on.
  *
- * Packet: u32 length (with itself), u32 program, u32 version, i32 procedure, i32 type, u32 serial,
- * i32 status, then XDR (libvirt: src/rpc/virnetprotocol.x). Longer than RPC_PACKET_MAX, shorter than
- * its header, or of a type beyond RPC_STREAM (passing descriptors): the session fails.
+ * Packet: u32 length (with itself), u32 program, u32 version, i32 procedure, i32 type, u32
+ * serial, i32 status, then XDR (libvirt: src/rpc/virnetprotocol.x). Longer than RPC_PACKET_MAX,
+ * shorter than its header, or of a type beyond RPC_STREAM (passing descriptors): the session
+ * fails.
  *
- * Keepalives (libvirt: src/rpc/virkeepalive.c) are a question to whoever is connected: a PING of the
- * local side is answered with a PONG at once, a PONG is dropped, and none crosses; one that comes from the
- * peer fails the session.
+ * Keepalives (libvirt: src/rpc/virkeepalive.c) are a question to whoever is connected: a PING of
+ * the local side is answered with a PONG at once, a PONG is dropped, and none crosses; one that
+ * comes from the peer fails the session.
  */
 #pragma once
 #include "relay/session.h"
@@ -44,17 +45,18 @@ typedef enum {
 } rpc_direction;
 
 typedef struct {
-    /* TRUE: the packet goes on. FALSE with an error: the session fails with it. May block: it runs in
-     * the stream's own threads, and nothing but this stream waits for it. Asked one packet at a time,
-     * whatever the direction; while it thinks about a packet, keepalives of the local libvirt are
-     * answered as long as no other packet comes in front of them. Keepalive packets never get here.
-     * Before session_free it must return: session_fail does not interrupt it. *instead, NULL before,
-     * may be set to a body (XDR) that goes on in place of the packet's; the caller of the judge
-     * unrefs it. When the packet would be longer than RPC_PACKET_MAX with it, the session fails. */
+    /* TRUE: the packet goes on. FALSE with an error: the session fails with it. May block: it
+     * runs in the stream's own threads, and nothing but this stream waits for it. Asked one
+     * packet at a time, whatever the direction; while it thinks about a packet, keepalives of
+     * the local libvirt are answered as long as no other packet comes in front of them.
+     * Keepalive packets never get here. Before session_free it must return: session_fail does
+     * not interrupt it. *instead, NULL before, may be set to a body (XDR) that goes on in place
+     * of the packet's; the caller of the judge unrefs it. When the packet would be longer than
+     * RPC_PACKET_MAX with it, the session fails. */
     gboolean (*judge)(const rpc_packet *packet, rpc_direction direction, void *user,
                       GBytes **instead, GError **error);
     void *user;
 } rpc_judge;
 
-/* A pump codec for session_listen/session_offer; `user` is an rpc_judge that outlives the session. */
+/* A codec for session_listen and session_offer, whose user is an rpc_judge. */
 pump_codec *rpc_codec_new(void *judge);

@@ -9,9 +9,9 @@
  *   herald.c  tells the owner: control messages, channels, failure; watches the link timeout
  *   session.c life and death, and what the others do under the lock
  *
- * Locks: session.lock guards all that is marked so below. It is held for bookkeeping only: never over I/O that can
- * block, a callback, TLS, or the end of a thread. Inside it only the lock of the frame pool is taken. A
- * pump's and a codec's own locks are taken before it, never inside.
+ * Locks: session.lock guards all that is marked so below. It is held for bookkeeping only: never
+ * over I/O that can block, a callback, TLS, or the end of a thread. Inside it only the lock of
+ * the frame pool is taken. A pump's and a codec's own locks are taken before it, never inside.
  */
 #pragma once
 #include "relay/mux.h"
@@ -22,8 +22,8 @@ typedef enum {
     SESSION_RUNNING,   /* everything is legal */
     SESSION_FINISHING, /* ours is done: BYE goes out on every channel; no new streams or control
                         * messages, but the peer may still send some; the source still dials */
-    SESSION_PARTED,    /* both are done, and both know: channels close, none is dialled, nothing fails */
-    SESSION_FAILED,    /* `failure` says why: channels say BYE BROKEN and close, local connections break */
+    SESSION_PARTED,    /* both are done, and both know: channels close, nothing fails any more */
+    SESSION_FAILED,    /* `failure` says why: channels say BYE BROKEN, local connections break */
     SESSION_CLOSED     /* session_free waits for the threads to end */
 } session_state;
 
@@ -40,7 +40,7 @@ struct session {
     session_state state;
     mux mux;
     door *doors[STREAM_KINDS]; /* set once */
-    pthread_cond_t news; /* for the herald and session_finish: anything below, control, or the state changed */
+    pthread_cond_t news; /* for herald and session_finish: control, the state, or what follows */
     GError *failure;
     GError *last_error;  /* why the last channel died or could not be dialled; may be NULL */
     unsigned alive, lost;
@@ -67,20 +67,20 @@ static inline gboolean session_is_over(const session *self)
 gboolean session_set_state(session *self, session_state state);
 /* Fails it with a copy of `error`. */
 void session_fail_locked(session *self, const GError *error);
-/* The peer broke the protocol: takes over the error, says so in front of it, and fails the session. */
+/* The peer broke the protocol: takes over the error, prefixes it, and fails the session. */
 void session_blame_peer(session *self, GError *error);
 /* There is something to send: wakes one idle channel. */
 void session_wake_lane(session *self);
 /* After anything that may have been the last thing to be done. */
 void session_check_drained(session *self);
 
-/* Without the lock, for pumps. Queues a frame of a stream when its window has room: blocks. Takes it
- * over, and drops it when the session is over or the stream has ended. */
+/* Without the lock, for pumps. Queues a frame of a stream when its window has room: blocks.
+ * Takes it over, and drops it when the session is over or the stream has ended. */
 void session_push(session *self, stream *s, frame *f);
 /* Queues END, with BROKEN or without; see stream_out_end. */
 void session_end(session *self, stream *s, gboolean broken);
-/* Says that all frames below `consumed` were handed on, and waits for the next one: NULL when the stream has ended
- * in both directions or the session is over. */
+/* Says that all frames below `consumed` were handed on, and waits for the next one: NULL when
+ * the stream has ended in both directions or the session is over. */
 frame *session_pull(session *self, stream *s, uint64_t consumed);
 /* Target: the peer has opened a stream: gives it its local connection. */
 void session_connect_stream(session *self, stream *s);

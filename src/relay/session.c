@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Life and death of a session, and what its threads do under its lock; see session.h, session-inner.h. */
+/* Life and death of a session, and what its threads do under its lock; see session.h,
+ * session-inner.h. */
 #include "relay/session.h"
 #include "base/log.h"
 #include "relay/door.h"
@@ -338,8 +339,10 @@ gboolean session_finish(session *self, int timeout_ms)
 void session_get_stats(session *self, session_stats *stats)
 {
     pthread_mutex_lock(&self->lock);
-    *stats = (session_stats){.wire_out = self->wire_out, .wire_in = self->wire_in,
-                             .resent = self->mux.resent, .channels_alive = self->alive,
+    *stats = (session_stats){.wire_out = self->wire_out,
+                             .wire_in = self->wire_in,
+                             .resent = self->mux.resent,
+                             .channels_alive = self->alive,
                              .channels_lost = self->lost};
     for (unsigned i = 0; i < self->setup.channels; i++) {
         const channel *c = self->lanes[i] ? self->lanes[i]->current : NULL;

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define ENDS_MAX 2 /* frames a direction may end with: END, then END with BROKEN; room is kept for them */
+/* Frames a direction may end with: END, then END with BROKEN. Room is kept for them. */
+#define ENDS_MAX 2
 
 #define SLOT(self, number) (&(self)->slot[(number) % WIRE_WINDOW_FRAMES])
 

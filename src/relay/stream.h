@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The two directions of a stream as data: what is under way, what must be sent (again), what has
- * arrived, and in which order it goes on. No I/O, no locks, no threads: the session's lock guards them.
+ * arrived, and in which order it goes on. No I/O, no locks, no threads: the session's lock
+ * guards them.
  *
  *   push ─► [ waiting ─take─► on channel i ─ack─► gone ]        stream_out
  *                ▲──────────lost(i)─┘
  *   announce ─► [ expected ─deliver─► here ─take─► handed out ─consumed─► gone ]        stream_in
  *
- * `announce` judges a frame by its header, before a byte of memory is spent on its payload. What it has accepted
- * counts against the window until it was consumed, even if the channel dies in the middle of the
- * payload: the frame will come again, and it must be the same.
+ * `announce` judges a frame by its header, before a byte of memory is spent on its payload. What
+ * it has accepted counts against the window until it was consumed, even if the channel dies in
+ * the middle of the payload: the frame will come again, and it must be the same.
  */
 #pragma once
 #include "relay/frame.h"
@@ -35,13 +36,14 @@ void stream_out_clear(stream_out *self);
 
 /* Does a frame of this length fit the window? */
 gboolean stream_out_has_room(const stream_out *self, uint32_t length);
-/* Numbers the frame and queues it; takes over the caller's reference. It must fit; not after END. */
+/* Numbers the frame and queues it; takes over the reference. It must fit; not after END. */
 void stream_out_push(stream_out *self, frame *f);
-/* Queues END, or END with BROKEN, as an empty frame of stream `id`: always fits, does nothing when that has been
- * said. */
+/* Queues END, or END with BROKEN, as an empty frame of stream `id`: always fits, does nothing
+ * when that has been said. */
 void stream_out_end(stream_out *self, uint16_t id, gboolean broken);
 gboolean stream_out_is_waiting(const stream_out *self);
-/* The first frame that waits, now on `channel`; a new reference, or NULL. *again: it was sent before. */
+/* The first frame that waits, now on `channel`; a new reference, or NULL. *again: it was sent
+ * before. */
 frame *stream_out_take(stream_out *self, int channel, gboolean *again);
 /* The channel is dead: what it carried waits again. */
 void stream_out_lost(stream_out *self, int channel);
@@ -78,8 +80,8 @@ void stream_in_clear(stream_in *self);
 
 /* Judges the header of a DATA frame of this stream. */
 stream_verdict stream_in_announce(stream_in *self, const wire_frame *header, GError **error);
-/* The payload of an announced frame has arrived. FALSE when another channel was faster. Takes over the
- * reference in either case. */
+/* The payload of an announced frame has arrived. FALSE when another channel was faster. Takes
+ * over the reference in either case. */
 gboolean stream_in_deliver(stream_in *self, frame *f);
 /* Is the next frame in order here? */
 gboolean stream_in_is_ready(const stream_in *self);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* XDR (RFC 4506) read from a packet that nobody vouches for. Borrowed results point into the packet.
- * The first thing that does not fit makes this and all later reads fail, so a caller may read a whole
- * structure and ask once at the end. (Not named xdr_: libvirt brings functions of that name along.) */
+/* XDR (RFC 4506) read from a packet that nobody vouches for. Borrowed results point into the
+ * packet. The first thing that does not fit makes this and all later reads fail, so a caller may
+ * read a whole structure and ask once at the end. (Not named xdr_: libvirt brings functions of
+ * that name along.) */
 #pragma once
 #include <glib.h>
 #include <stdint.h>

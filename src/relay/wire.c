@@ -44,8 +44,10 @@ gboolean wire_get_preamble(const uint8_t in[WIRE_PREAMBLE_SIZE], wire_preamble *
     if (memcmp(in, magic, sizeof magic) != 0)
         return invalid(error, "this is not a Ferry data connection (bad preamble)");
     if (version != WIRE_VERSION)
-        return invalid(error, "the peer speaks version %u of the data protocol, this host version %u: "
-                       "install the same version of Ferry on both hosts", version, WIRE_VERSION);
+        return invalid(error,
+                       "the peer speaks version %u of the data protocol, this host version %u: "
+                       "install the same version of Ferry on both hosts",
+                       version, WIRE_VERSION);
     if (index >= WIRE_CHANNELS_MAX)
         return invalid(error, "preamble: channel %u; there are at most %u", index,
                        WIRE_CHANNELS_MAX);
@@ -88,8 +90,11 @@ static gboolean check_data(const wire_frame *frame, GError **error)
 
 gboolean wire_get_frame(const uint8_t in[WIRE_HEADER_SIZE], wire_frame *frame, GError **error)
 {
-    wire_frame f = {.type = in[0], .flags = in[1], .stream = get_be16(in + 2),
-                    .length = get_be32(in + 4), .number = get_be64(in + 8)};
+    wire_frame f = {.type = in[0],
+                    .flags = in[1],
+                    .stream = get_be16(in + 2),
+                    .length = get_be32(in + 4),
+                    .number = get_be64(in + 8)};
 
     if (f.type < FRAME_DATA || f.type > FRAME_BYE)
         return invalid(error, "frame of unknown type %u", f.type);

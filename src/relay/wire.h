@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The data protocol between two workers, whole: preamble, frames, limits. Pure functions over bytes;
- * no I/O, no allocation; everything is validated before it is handed on. Numbers are big-endian.
+/* The data protocol between two workers, whole: preamble, frames, limits. Pure functions over
+ * bytes; no I/O, no allocation; everything is validated before it is handed on. Numbers are
+ * big-endian.
  *
  *   dialler                         listener
- *   preamble (clear text) ────────►            names the landing; ferryd hands the connection to its worker
+ *   preamble (clear text) ────────►            names the landing; ferryd hands it to the worker
  *   ◄═══════ TLS 1.3, both sides authenticated ═══════►          net/channel.h
  *   frame* ◄═══════════════════════► frame*    any frame on any channel
  *
- * A *stream* is an ordered sequence of DATA frames in each direction, numbered from 0 per stream and
- * direction. Frames of one stream may travel over different channels and arrive in any order; the
- * receiver puts them in order. ACK n says that all frames of the stream below n have been *consumed*
- * (handed to libvirt, QEMU or the control side), so it is flow control as well. A frame not yet
- * acknowledged when its channel dies is sent again on another one; a duplicate is acknowledged again
- * and dropped. Hence a stream outlives every TCP connection it ever used.
+ * A *stream* is an ordered sequence of DATA frames in each direction, numbered from 0 per stream
+ * and direction. Frames of one stream may travel over different channels and arrive in any
+ * order; the receiver puts them in order. ACK n says that all frames of the stream below n have
+ * been *consumed* (handed to libvirt, QEMU or the control side), so it is flow control as well.
+ * A frame not yet acknowledged when its channel dies is sent again on another one; a duplicate
+ * is acknowledged again and dropped. Hence a stream outlives every TCP connection it ever used.
  *
  * The kind of a stream is part of its id, and its first frame to arrive, whatever its number, opens
  * it; only the source opens. Frame 0 may be empty: it opens a stream whose local side waits to be
@@ -20,18 +21,20 @@
  *
  * A window is counted from the first frame not acknowledged: a sender never has more than
  * WIRE_WINDOW_FRAMES frames or WIRE_WINDOW_BYTES of payload from there on, so a receiver that
- * acknowledges late stops this one stream, and what it must hold is bounded. A frame sent again is the
- * same to the byte. Acknowledgements may be repeated and overtake each other: a lower one is ignored.
+ * acknowledges late stops this one stream, and what it must hold is bounded. A frame sent again
+ * is the same to the byte. Acknowledgements may be repeated and overtake each other: a lower one
+ * is ignored.
  *
  * END closes one direction of a stream. END with BROKEN says that the sender's local connection
- * broke, even after END (then it is an empty frame of its own): the receiver breaks its own and ends
- * its direction in the same way; what is still under way on this stream is
- * thrown away, and acknowledged.
+ * broke, even after END (then it is an empty frame of its own): the receiver breaks its own and
+ * ends its direction in the same way; what is still under way on this stream is thrown away, and
+ * acknowledged.
  *
- * The one who has everything of its own acknowledged, and every stream ended in both directions, may
- * say BYE on its channels, and then only acknowledges. The other closes all channels when the same is
- * true for it, which is the answer; until then both go on, and dead channels are dialled again. BYE
- * with BROKEN is said by an end that gives up: the other gives up too, instead of dialling in vain.
+ * The one who has everything of its own acknowledged, and every stream ended in both directions,
+ * may say BYE on its channels, and then only acknowledges. The other closes all channels when
+ * the same is true for it, which is the answer; until then both go on, and dead channels are
+ * dialled again. BYE with BROKEN is said by an end that gives up: the other gives up too,
+ * instead of dialling in vain.
  */
 #pragma once
 #include <gio/gio.h>
@@ -114,8 +117,8 @@ typedef struct {
 } wire_frame;
 void wire_put_frame(uint8_t out[WIRE_HEADER_SIZE], const wire_frame *frame);
 /* Fails on anything this version does not define; after a failure the session is closed, not the
- * channel: a peer that sends nonsense is not a broken link. What it lets through: a known type with its
- * flags only; a known kind, control numbered 0; DATA of at most WIRE_PAYLOAD_MAX bytes, empty only with number 0 or
- * END, never of another length than 1 to WIRE_CONTROL_MAX nor with flags on control; ACK and BYE without
- * payload; ACK of at least 1. */
+ * channel: a peer that sends nonsense is not a broken link. What it lets through: a known type
+ * with its flags only; a known kind, control numbered 0; DATA of at most WIRE_PAYLOAD_MAX bytes,
+ * empty only with number 0 or END, never of another length than 1 to WIRE_CONTROL_MAX nor with
+ * flags on control; ACK and BYE without payload; ACK of at least 1. */
 gboolean wire_get_frame(const uint8_t in[WIRE_HEADER_SIZE], wire_frame *frame, GError **error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How fast a session is, both ends and their local connections in this one process: unix socket -> frames -> TLS
- * over loopback TCP -> frames -> unix socket. Prints
+/* How fast a session is, both ends and their local connections in this one process: unix socket
+ * -> frames -> TLS over loopback TCP -> frames -> unix socket. Prints
  *   throughput of one memory stream;
  *   round trips of 4 KiB on a disk stream alone, and while a memory stream runs at full speed;
  *   the peak memory of the process.
@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHUNK  (64 * 1024)
-#define SMALL  4096
-#define TRIPS  2000
-#define REPLY  16
+#define CHUNK (64 * 1024)
+#define SMALL 4096
+#define TRIPS 2000
+#define REPLY 16
 
 static int stop; /* atomic */
 
@@ -139,8 +139,10 @@ int main(int argc, char **argv)
 
     g_assert_true(session_offer(p->target.session, STREAM_MEMORY, memory_out, 9, NULL, NULL, NULL));
     g_assert_true(session_offer(p->target.session, STREAM_DISK, disk_out, 9, NULL, NULL, NULL));
-    g_assert_true(session_listen(p->source.session, STREAM_MEMORY, memory_in, 0600, 9, NULL, NULL, NULL));
-    g_assert_true(session_listen(p->source.session, STREAM_DISK, disk_in, 0600, 9, NULL, NULL, NULL));
+    g_assert_true(
+        session_listen(p->source.session, STREAM_MEMORY, memory_in, 0600, 9, NULL, NULL, NULL));
+    g_assert_true(
+        session_listen(p->source.session, STREAM_DISK, disk_in, 0600, 9, NULL, NULL, NULL));
     pair_wait(p, p->source.alive == setup.channels);
 
     helper = g_thread_new("sink", sink, GINT_TO_POINTER(memory));

@@ -8,7 +8,8 @@
 typedef struct {
     unsigned channels;
     int link_timeout_ms; /* 0: a minute */
-    /* Every connection is cut after a number of bytes between these two, that `seed` decides; 0: never. */
+    /* Every connection is cut after a number of bytes between these two, that `seed` decides; 0:
+     * never. */
     gint32 cut_min, cut_max;
     guint32 seed;
     gboolean wired; /* so that pair_cut_all can cut them; implied by cut_max */
@@ -57,8 +58,8 @@ void pair_drop(pair_side *side);
 /* Breaks every wired connection there is. */
 void pair_cut_all(pair *self);
 void pair_set_refuse(pair *self, gboolean refuse);
-/* Hostile peers: a channel whose other end is the target session, and one whose other end the source
- * session has dialled. The caller frees them. */
+/* Hostile peers: a channel whose other end is the target session, and one whose other end the
+ * source session has dialled. The caller frees them. */
 channel *pair_raw_source(pair *self, unsigned index);
 channel *pair_raw_target(pair *self);
 /* The path of a socket in the pair's directory; freed with the pair. */

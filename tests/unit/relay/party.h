@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The local ends of streams in tests: a client that connects to the source's socket and a server that
- * the target connects to. Both send a sequence that only its seed decides, in pieces of random
- * length, and check what they get against the sequence the other side's seed decides.
+/* The local ends of streams in tests: a client that connects to the source's socket and a server
+ * that the target connects to. Both send a sequence that only its seed decides, in pieces of
+ * random length, and check what they get against the sequence the other side's seed decides.
  *
  * A stream begins with the client's 16 bytes: seed, and how many bytes each side sends. */
 #pragma once

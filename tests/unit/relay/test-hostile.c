@@ -14,25 +14,34 @@ typedef struct {
     wire_frame frames[3]; /* up to the first without a type */
 } violation;
 
-#define DATA(...) {.type = FRAME_DATA, .stream = STREAM_DISK << 12, __VA_ARGS__}
+#define DATA(...)                                                                                  \
+    {                                                                                              \
+        .type = FRAME_DATA, .stream = STREAM_DISK << 12, __VA_ARGS__                               \
+    }
 
 static const violation by_source[] = {
     {"unknown-type", "unknown type 9", {{.type = 9}}},
     {"unknown-kind", "unknown kind 15", {{.type = FRAME_DATA, .stream = 0xf000, .length = 1}}},
     {"too-long", "bytes; at most", {DATA(.length = WIRE_PAYLOAD_MAX + 1)}},
-    {"memory-not-offered", "memory stream, which this move has none of",
+    {"memory-not-offered",
+     "memory stream, which this move has none of",
      {{.type = FRAME_DATA, .stream = STREAM_MEMORY << 12, .length = 1}}},
-    {"too-many-streams", "disk stream 3, where at most 2",
+    {"too-many-streams",
+     "disk stream 3, where at most 2",
      {{.type = FRAME_DATA, .stream = (STREAM_DISK << 12) + 2, .length = 1}}},
     {"beyond-window", "beyond the window", {DATA(.number = WIRE_WINDOW_FRAMES, .length = 1)}},
     {"changed", "not the same", {DATA(.number = 7, .length = 5), DATA(.number = 7, .length = 6)}},
-    {"after-end", "the end of its stream",
+    {"after-end",
+     "the end of its stream",
      {DATA(.number = 7, .flags = FRAME_END), DATA(.number = 8, .length = 1)}},
-    {"before-end", "the end of its stream",
+    {"before-end",
+     "the end of its stream",
      {DATA(.number = 7, .length = 1), DATA(.number = 6, .flags = FRAME_END)}},
-    {"acknowledges-unsent", "control stream 0: acknowledges frame 1, sent were 0",
+    {"acknowledges-unsent",
+     "control stream 0: acknowledges frame 1, sent were 0",
      {{.type = FRAME_ACK, .number = 1}}},
-    {"acknowledges-unknown-stream", "does not exist",
+    {"acknowledges-unknown-stream",
+     "does not exist",
      {{.type = FRAME_ACK, .stream = STREAM_RPC << 12, .number = 1}}},
     {"ends-control", "flags", {{.type = FRAME_DATA, .flags = FRAME_END}}},
 };
@@ -41,8 +50,8 @@ static pair *target_alone(void)
 {
     pair *p = pair_new(&(pair_setup){.channels = 2, .raw_source = TRUE});
 
-    g_assert_true(session_offer(p->target.session, STREAM_DISK, pair_path(p, "disk"), 2, NULL,
-                                NULL, NULL));
+    g_assert_true(
+        session_offer(p->target.session, STREAM_DISK, pair_path(p, "disk"), 2, NULL, NULL, NULL));
     return p;
 }
 
@@ -55,8 +64,8 @@ static void test_source(const void *data)
     for (int i = 0; i < 3 && v->frames[i].type; i++)
         g_assert_true(raw_frame(c, v->frames[i], NULL));
     pair_wait(p, p->target.failure);
-    g_assert_true(g_str_has_prefix(p->target.failure->message,
-                                   "the peer broke the data protocol: "));
+    g_assert_true(
+        g_str_has_prefix(p->target.failure->message, "the peer broke the data protocol: "));
     if (!strstr(p->target.failure->message, v->why))
         g_error("\"%s\" does not say \"%s\"", p->target.failure->message, v->why);
     g_assert_true(raw_ends_with_bye(c, FRAME_BROKEN));
@@ -69,8 +78,9 @@ static void test_window_bytes(void)
     g_autoptr(channel) c = pair_raw_source(p, 0);
 
     for (uint64_t i = 0; i <= WIRE_WINDOW_BYTES / WIRE_PAYLOAD_MAX; i++)
-        g_assert_true(raw_frame(c, (wire_frame)DATA(.number = 1 + i, .length = WIRE_PAYLOAD_MAX), NULL) ||
-                      i == WIRE_WINDOW_BYTES / WIRE_PAYLOAD_MAX);
+        g_assert_true(
+            raw_frame(c, (wire_frame)DATA(.number = 1 + i, .length = WIRE_PAYLOAD_MAX), NULL) ||
+            i == WIRE_WINDOW_BYTES / WIRE_PAYLOAD_MAX);
     pair_wait(p, p->target.failure);
     g_assert_nonnull(strstr(p->target.failure->message, "does not fit the window"));
 }
@@ -116,7 +126,8 @@ static void test_acknowledges_late(void)
     session_stats stats;
 
     for (uint64_t i = 0; i < FRAMES; i++)
-        g_assert_true(raw_frame(c, (wire_frame)DATA(.number = i, .length = WIRE_PAYLOAD_MAX), NULL));
+        g_assert_true(
+            raw_frame(c, (wire_frame)DATA(.number = i, .length = WIRE_PAYLOAD_MAX), NULL));
     g_assert_true(raw_frame(c, (wire_frame){.type = FRAME_DATA, .length = 4}, "last"));
     far = accept(listener, NULL, NULL);
     /* When this message has been acknowledged, all before it has arrived; nobody reads the disk. */

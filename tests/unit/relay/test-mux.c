@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Streams without a network: two muxes, and between them channels that lose what they carry when they
- * die and that overtake each other. Everything random comes from a seed. */
+/* Streams without a network: two muxes, and between them channels that lose what they carry when
+ * they die and that overtake each other. Everything random comes from a seed. */
 #include "relay/mux.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #define CHANNELS 4
 #define KINDS    3 /* streams in the property test: rpc, memory, disk */
 
-typedef struct { /* one direction of one channel */
+typedef struct {  /* one direction of one channel */
     GQueue items; /* of mux_item */
 } pipe_queue;
 
@@ -377,10 +377,12 @@ static void test_hostile_data(void)
     wrong(&m, (wire_frame){.stream = disk, .number = WIRE_WINDOW_FRAMES, .length = 1},
           "beyond the window");
     wrong(&m, (wire_frame){.stream = disk, .number = UINT64_MAX, .length = 1}, "beyond the window");
-    wrong(&m, (wire_frame){.stream = disk, .number = 2, .flags = FRAME_END}, "the end of its stream");
+    wrong(&m, (wire_frame){.stream = disk, .number = 2, .flags = FRAME_END},
+          "the end of its stream");
     announce(&m, (wire_frame){.stream = disk, .number = 4, .flags = FRAME_END}, STREAM_WANTED);
     wrong(&m, (wire_frame){.stream = disk, .number = 5, .length = 1}, "the end of its stream");
-    wrong(&m, (wire_frame){.stream = disk, .number = 1, .flags = FRAME_END}, "the end of its stream");
+    wrong(&m, (wire_frame){.stream = disk, .number = 1, .flags = FRAME_END},
+          "the end of its stream");
     mux_deliver(&m, s, frame_new(NULL, 0)); /* number 0, empty */
     announce(&m, (wire_frame){.stream = disk, .length = 5}, STREAM_WANTED);
     frame_unref(stream_in_take(&s->in));

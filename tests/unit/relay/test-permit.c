@@ -41,9 +41,9 @@ static rpc_packet parse(GBytes *bytes)
     const uint8_t *p = g_bytes_get_data(bytes, &size);
 
     g_assert_cmpuint(get_be32(p), ==, size);
-    return (rpc_packet){get_be32(p + 4), get_be32(p + 8), (int32_t)get_be32(p + 12),
-                        (int32_t)get_be32(p + 16), get_be32(p + 20), (int32_t)get_be32(p + 24),
-                        p + RPC_HEADER_SIZE, size - RPC_HEADER_SIZE};
+    return (rpc_packet){get_be32(p + 4),           get_be32(p + 8),       (int32_t)get_be32(p + 12),
+                        (int32_t)get_be32(p + 16), get_be32(p + 20),      (int32_t)get_be32(p + 24),
+                        p + RPC_HEADER_SIZE,       size - RPC_HEADER_SIZE};
 }
 
 static GArray *read_transcript(const char *name)
@@ -131,7 +131,9 @@ static void replay(const char *name, const permit_terms *terms, gboolean finishe
     g_assert_cmpint(permit_finished(p), ==, finished);
     for (guint i = 0; i < lines->len; i++)
         g_assert_cmpint(permit_finish_reply(&g_array_index(lines, line, i).packet), ==,
-                        i != finish ? FINISH_NOT_IT : finished ? FINISH_LOADED : FINISH_FAILED);
+                        i != finish ? FINISH_NOT_IT
+                        : finished  ? FINISH_LOADED
+                                    : FINISH_FAILED);
 }
 
 static void test_transcripts(void)
@@ -275,8 +277,11 @@ static gboolean try_body(const place *where, const permit_terms *terms, const GB
 {
     g_autoptr(permit) p = permit_new(terms);
     g_autoptr(GBytes) instead = NULL;
-    rpc_packet packet = {.program = RPC_PROGRAM_REMOTE, .version = 1, .serial = 99,
-                         .procedure = where->procedure, .body = body->data,
+    rpc_packet packet = {.program = RPC_PROGRAM_REMOTE,
+                         .version = 1,
+                         .serial = 99,
+                         .procedure = where->procedure,
+                         .body = body->data,
                          .body_length = body->len};
 
     pass(p, where->lines, where->at);
@@ -323,8 +328,9 @@ static void wrong_arguments(const place *where, gboolean finish)
         p[GOOD] = p[i];
         body_refused(where, arguments(p, GOOD + 1, WITH_DISKS, finish), good[i].field);
     }
-    const char *const unknown[] = {"bandwidth", "graphics_uri", "listen_address", "persistent_xml",
-                                   "tls.destination", "", "migrate_uri\n"};
+    const char *const unknown[] = {"bandwidth",      "graphics_uri",    "listen_address",
+                                   "persistent_xml", "tls.destination", "",
+                                   "migrate_uri\n"};
     for (guint i = 0; i < G_N_ELEMENTS(unknown); i++) {
         memcpy(p, good, sizeof good);
         p[GOOD] = (pair_of){unknown[i], "1"};
@@ -482,9 +488,9 @@ static void test_prepare_failed(void)
     g_assert_false(permit_prepared(p));
     g_assert_false(permit_call(p, &g_array_index(lines, line, at + 1).packet, &instead, NULL));
     g_assert_false(permit_call(p, &g_array_index(lines, line, at - 1).packet, &instead, NULL));
-    g_assert_true(permit_call(
-        p, &g_array_index(lines, line, index_of(lines, RPC_CONNECT_CLOSE, TRUE)).packet, &instead,
-        NULL));
+    g_assert_true(
+        permit_call(p, &g_array_index(lines, line, index_of(lines, RPC_CONNECT_CLOSE, TRUE)).packet,
+                    &instead, NULL));
 }
 
 /* Whatever the server answers: a move whose source has cancelled is not finished. */

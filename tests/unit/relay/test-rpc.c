@@ -13,8 +13,8 @@
 typedef struct {
     rpc_judge judge;
     pair *owner;
-    int32_t refuse; /* this procedure */
-    int32_t hold;   /* this procedure, until released */
+    int32_t refuse;  /* this procedure */
+    int32_t hold;    /* this procedure, until released */
     GBytes *instead; /* of the body of procedure 40 */
     /* With pair_lock held: */
     GArray *seen; /* of int32_t, procedures */
@@ -158,8 +158,8 @@ static void test_pieces(void)
 
 static void test_biggest(void)
 {
-    g_autoptr(GByteArray) big = packet(RPC_PROGRAM_REMOTE, 5, RPC_REPLY,
-                                       RPC_PACKET_MAX - RPC_HEADER_SIZE);
+    g_autoptr(GByteArray) big =
+        packet(RPC_PROGRAM_REMOTE, 5, RPC_REPLY, RPC_PACKET_MAX - RPC_HEADER_SIZE);
     talk t = {0};
 
     talk_open(&t);
@@ -284,7 +284,8 @@ static void test_keepalive(void)
     talk_close(&t);
 }
 
-/* The source holds the reply to Finish3 until the target has committed: keepalives go on meanwhile. */
+/* The source holds the reply to Finish3 until the target has committed: keepalives go on meanwhile.
+ */
 static void test_keepalive_while_judging(void)
 {
     g_autoptr(GByteArray) ping = keepalive(1), pong = keepalive(2);
@@ -310,8 +311,11 @@ static void test_keepalive_while_judging(void)
 
 static void raw_rpc(channel *c, uint64_t number, const uint8_t *bytes, uint32_t length)
 {
-    g_assert_true(raw_frame(c, (wire_frame){.type = FRAME_DATA, .stream = STREAM_RPC << 12,
-                                            .number = number, .length = length}, bytes));
+    g_assert_true(raw_frame(
+        c,
+        (wire_frame){
+            .type = FRAME_DATA, .stream = STREAM_RPC << 12, .number = number, .length = length},
+        bytes));
 }
 
 /* The acknowledgement of control, and how far rpc was acknowledged before it. */
@@ -338,8 +342,8 @@ static void test_hostile_peer(void)
     court c = {0};
 
     court_open(&c, p);
-    g_assert_true(session_offer(p->target.session, STREAM_RPC, out, 1, rpc_codec_new, &c.judge,
-                                NULL));
+    g_assert_true(
+        session_offer(p->target.session, STREAM_RPC, out, 1, rpc_codec_new, &c.judge, NULL));
     g_autoptr(channel) raw = pair_raw_source(p, 0);
     g_byte_array_append(two, call->data, call->len);
     g_byte_array_append(two, call->data, call->len);
@@ -372,8 +376,7 @@ int main(int argc, char **argv)
     g_test_add_func("/relay/rpc/impossible-packets-fail-the-session", test_impossible);
     g_test_add_func("/relay/rpc/refusal-fails-the-session", test_refused);
     g_test_add_func("/relay/rpc/keepalive-is-answered-on-each-side", test_keepalive);
-    g_test_add_func("/relay/rpc/keepalive-is-answered-while-judging",
-                    test_keepalive_while_judging);
+    g_test_add_func("/relay/rpc/keepalive-is-answered-while-judging", test_keepalive_while_judging);
     g_test_add_func("/relay/rpc/failure-waits-for-the-judge", test_failure_while_judging);
     g_test_add_func("/relay/rpc/judge-may-replace-a-body", test_replaced);
     g_test_add_func("/relay/rpc/half-packets-are-not-acknowledged", test_hostile_peer);

@@ -87,8 +87,10 @@ static void test_one_channel(void)
 
 static void test_cut(const void *seed)
 {
-    carry(&(pair_setup){.channels = 4, .seed = GPOINTER_TO_UINT(seed), .cut_min = 1,
-                        .cut_max = 4 << 20}, 4 << 20, NULL);
+    carry(
+        &(pair_setup){
+            .channels = 4, .seed = GPOINTER_TO_UINT(seed), .cut_min = 1, .cut_max = 4 << 20},
+        4 << 20, NULL);
 }
 
 static void cut_everything(pair *p)
@@ -162,7 +164,8 @@ static void test_stall(void)
     join_ends(memory_in, listener, &near, &far);
     GThread *flooder = g_thread_new("flood", flood, GINT_TO_POINTER(near));
 
-    /* Nobody reads what floods the memory stream: 64 MiB. The disk stream and control do not care. */
+    /* Nobody reads what floods the memory stream: 64 MiB. The disk stream and control do not care.
+     */
     server *disk = server_new(disk_out);
     g_thread_join(client_start(disk_in, 5, 24 << 20, 24 << 20));
     server_join(disk, 1);
@@ -290,8 +293,8 @@ static void check_controls(const pair_side *side, unsigned count)
 
 static void test_control(void)
 {
-    g_autoptr(pair) p = pair_new(&(pair_setup){.channels = 4, .seed = 9, .cut_min = 8000,
-                                               .cut_max = 30000});
+    g_autoptr(pair) p =
+        pair_new(&(pair_setup){.channels = 4, .seed = 9, .cut_min = 8000, .cut_max = 30000});
     g_autoptr(GError) error = NULL;
     g_autofree char *big = g_malloc(WIRE_CONTROL_MAX + 1);
 
@@ -362,8 +365,8 @@ static void test_finish_waits(void)
 
 static void test_link_timeout(void)
 {
-    g_autoptr(pair) p = pair_new(&(pair_setup){.channels = 2, .link_timeout_ms = 300,
-                                               .wired = TRUE});
+    g_autoptr(pair) p =
+        pair_new(&(pair_setup){.channels = 2, .link_timeout_ms = 300, .wired = TRUE});
     const char *in, *out;
     int near, far;
     char byte;
@@ -413,8 +416,8 @@ static void test_free_tells_peer(void)
 
 static void test_free_under_load(void)
 {
-    g_autoptr(pair) p = pair_new(&(pair_setup){.channels = 4, .seed = 4, .cut_min = 100000,
-                                               .cut_max = 1000000});
+    g_autoptr(pair) p =
+        pair_new(&(pair_setup){.channels = 4, .seed = 4, .cut_min = 100000, .cut_max = 1000000});
     const char *in, *out;
     int near, far;
 
@@ -436,8 +439,8 @@ int main(int argc, char **argv)
     g_test_add_func("/relay/session/streams-arrive-whole", test_plain);
     g_test_add_func("/relay/session/one-channel-is-enough", test_one_channel);
     for (guint seed = 1; seed <= 5; seed++) {
-        g_autofree char *path = g_strdup_printf("/relay/session/channels-die-anywhere/seed-%u",
-                                                seed);
+        g_autofree char *path =
+            g_strdup_printf("/relay/session/channels-die-anywhere/seed-%u", seed);
         g_test_add_data_func(path, GUINT_TO_POINTER(seed), test_cut);
     }
     g_test_add_func("/relay/session/all-channels-die-and-come-back", test_all_cut);

@@ -41,8 +41,11 @@ static void test_layout(void)
     static const uint8_t wanted[] = {1, 1, 0x30, 7, 0, 1, 2, 3, 1, 2, 3, 4, 5, 6, 7, 8};
     uint8_t bytes[WIRE_HEADER_SIZE];
 
-    wire_put_frame(bytes, &(wire_frame){.type = FRAME_DATA, .flags = FRAME_END, .stream = disk7,
-                                        .length = 0x010203, .number = 0x0102030405060708});
+    wire_put_frame(bytes, &(wire_frame){.type = FRAME_DATA,
+                                        .flags = FRAME_END,
+                                        .stream = disk7,
+                                        .length = 0x010203,
+                                        .number = 0x0102030405060708});
     g_assert_cmpmem(bytes, sizeof bytes, wanted, sizeof wanted);
     g_assert_cmpint(wire_stream_kind(disk7), ==, STREAM_DISK);
     g_assert_cmpuint(wire_stream_number(disk7), ==, 7);
@@ -55,15 +58,20 @@ static void test_legal_frames(void)
         for (unsigned number = 0; number < (kind ? WIRE_STREAM_NUMBERS : 1); number += 819) {
             uint16_t id = wire_stream_id(kind, number);
             accepted(&(wire_frame){.type = FRAME_DATA, .stream = id, .length = 1});
-            accepted(&(wire_frame){.type = FRAME_DATA, .stream = id, .length = WIRE_CONTROL_MAX,
+            accepted(&(wire_frame){.type = FRAME_DATA,
+                                   .stream = id,
+                                   .length = WIRE_CONTROL_MAX,
                                    .number = UINT64_MAX});
             accepted(&(wire_frame){.type = FRAME_ACK, .stream = id, .number = 1});
             accepted(&(wire_frame){.type = FRAME_ACK, .stream = id, .number = UINT64_MAX});
         }
     for (uint8_t flags = 0; flags < 4; flags++)
         if (flags != FRAME_BROKEN)
-            accepted(&(wire_frame){.type = FRAME_DATA, .flags = flags, .stream = disk7,
-                                   .length = WIRE_PAYLOAD_MAX, .number = 5});
+            accepted(&(wire_frame){.type = FRAME_DATA,
+                                   .flags = flags,
+                                   .stream = disk7,
+                                   .length = WIRE_PAYLOAD_MAX,
+                                   .number = 5});
     accepted(&(wire_frame){.type = FRAME_DATA, .stream = disk7});
     accepted(&(wire_frame){.type = FRAME_DATA, .flags = FRAME_END, .stream = disk7, .number = 9});
     accepted(&(wire_frame){.type = FRAME_BYE});
@@ -81,8 +89,10 @@ static void test_illegal_frames(void)
                 "unknown kind");
     for (unsigned flags = 2; flags < 256; flags++)
         if (flags != (FRAME_END | FRAME_BROKEN))
-            refused(&(wire_frame){.type = FRAME_DATA, .flags = (uint8_t)flags, .stream = disk7,
-                                  .length = 1}, "flags");
+            refused(
+                &(wire_frame){
+                    .type = FRAME_DATA, .flags = (uint8_t)flags, .stream = disk7, .length = 1},
+                "flags");
     for (unsigned flags = 1; flags < 256; flags++) {
         refused(&(wire_frame){.type = FRAME_DATA, .flags = (uint8_t)flags, .length = 1}, "flags");
         refused(&(wire_frame){.type = FRAME_ACK, .flags = (uint8_t)flags, .number = 1},
