@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -58,6 +59,12 @@ test_daemon *test_daemon_new(const char *scratch, const char *name, const char *
     return self;
 }
 
+/* A test that fails leaves no ferryd behind. */
+static void in_child(gpointer user)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static GPid launch(test_daemon *self, const char *argument, const char *notify)
 {
     const char *ferryd = g_getenv("FERRYD"), *worker = g_getenv("FAKE_WORKER");
@@ -76,7 +83,7 @@ static GPid launch(test_daemon *self, const char *argument, const char *notify)
     if (notify)
         environment = g_environ_setenv(environment, "NOTIFY_SOCKET", notify, TRUE);
     g_assert_true(g_spawn_async(NULL, (char **)arguments, environment, G_SPAWN_DO_NOT_REAP_CHILD,
-                                NULL, NULL, &pid, &error));
+                                in_child, NULL, &pid, &error));
     g_assert_no_error(error);
     return pid;
 }

@@ -290,6 +290,7 @@ int main(int argc, char **argv)
     sigset_t usr1, before;
 
     signal(SIGPIPE, SIG_IGN);
+    alarm(600); /* a test that failed may have forgotten it */
     sigemptyset(&usr1);
     sigaddset(&usr1, SIGUSR1);
     sigprocmask(SIG_BLOCK, &usr1, &before);
