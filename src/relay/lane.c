@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -89,6 +90,7 @@ static gboolean adopt(lane *self, channel *c)
 static gboolean dial(lane *self, int *pause_ms)
 {
     session *s = self->owner;
+    g_autofree char *why = NULL;
 
     for (;;) {
         gint64 until = g_get_monotonic_time() + *pause_ms * 1000;
@@ -109,7 +111,10 @@ static gboolean dial(lane *self, int *pause_ms)
         if (c)
             return adopt(self, c);
         *pause_ms = CLAMP(*pause_ms * 2, PAUSE_FIRST_MS, PAUSE_MAX_MS);
-        log_info("channel %u: %s; next try in %d ms", self->index, error->message, *pause_ms);
+        if (!why || strcmp(why, error->message) != 0) /* once, not every second */
+            log_info("channel %u: %s; trying again", self->index, error->message);
+        g_free(why);
+        why = g_strdup(error->message);
         pthread_mutex_lock(&s->lock);
         g_clear_error(&s->last_error);
         s->last_error = error;
