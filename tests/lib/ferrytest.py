@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -88,8 +89,15 @@ class Witness:
         return wrong
 
     def guest(self, guest, line):
-        """Ask the guest itself (lab/guest/service.h)."""
-        return self.ask("guest", vm=guest.name, line=line)
+        """Ask the guest itself (lab/guest/service.h); its service begins a moment after its reports."""
+        def answer():
+            try:
+                return self.ask("guest", vm=guest.name, line=line)
+            except AssertionError as error:
+                if "refused" in str(error):
+                    return None
+                raise
+        return wait_until(answer, 30, f"the service of {guest.name}")
 
 
 class FerryCase(unittest.TestCase):
@@ -201,6 +209,19 @@ class FerryCase(unittest.TestCase):
             now = self.status(move, host)
             return now if now["phase"] in FINAL else None
         return wait_until(there, timeout, f"{move} to end")
+
+    def stopped(self, host, program):
+        """SIGSTOPs a daemon until the test ends or it is continued."""
+        pids = [pid for pid, argv in host.processes().items() if os.path.basename(argv[0]) == program]
+        self.assertTrue(pids, f"{program} on {host.name}")
+
+        def go():
+            for pid in pids:
+                host.kill(pid, signal.SIGCONT)
+        for pid in pids:
+            host.kill(pid, signal.SIGSTOP)
+        self.addCleanup(go)
+        return go
 
     # What must be so
 

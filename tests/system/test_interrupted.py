@@ -2,10 +2,12 @@
 """A move that is cancelled, or whose worker is killed, in each phase before the commit: the VM goes on at the
 source, nothing is lost, nothing is left but the data that landed."""
 
+import fcntl
 import os
 import pty
 import signal
 import sys
+import termios
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -14,25 +16,18 @@ from ferrytest import SSD, STORAGE, SWITCHES, FerryCase, wait_until  # noqa: E40
 ASAN = True
 
 
+def own_terminal():
+    """In the child: standard input becomes its controlling terminal, so that Ctrl-C reaches it as it does a user."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Interrupted(FerryCase):
     """Each phase is held by something real: a stopped daemon, a slow link, a guest that dirties its memory
     faster than the link carries it."""
 
     # 64 MiB of working set do not fit into a guest of 128.
     VM = {"memory_mib": 256, "cmdline": {"writes": 50, "dirty": 0, "wset": 64}}
-
-    def stopped(self, host, program):
-        """SIGSTOPs a daemon until the test ends or it is continued."""
-        pids = [pid for pid, argv in host.processes().items() if os.path.basename(argv[0]) == program]
-        self.assertTrue(pids, f"{program} on {host.name}")
-
-        def go():
-            for pid in pids:
-                host.kill(pid, signal.SIGCONT)
-        for pid in pids:
-            host.kill(pid, signal.SIGSTOP)
-        self.addCleanup(go)
-        return go
 
     def slow(self, rate):
         for name in ("mig0", "mig1"):
@@ -164,7 +159,7 @@ class CtrlC(Interrupted):
         ours, theirs = pty.openpty()
         ferry = self.alpha.ferry_popen("migrate", guest.name, "zulu", *SWITCHES, *STORAGE,
                                        stdin=theirs, stdout=theirs, stderr=theirs,
-                                       start_new_session=True)
+                                       preexec_fn=own_terminal)
         os.close(theirs)
         self.addCleanup(os.close, ours)
         os.set_blocking(ours, False)
@@ -178,8 +173,8 @@ class CtrlC(Interrupted):
                 pass
             return said
         wait_until(lambda: b"mirroring" in read(), 60, "the progress bar")
-        ferry.send_signal(signal.SIGINT)
-        wait_until(lambda: b"abort" in read().lower(), 30, f"the question: {said}")
+        os.write(ours, b"\x03")
+        wait_until(lambda: b"[a]bort" in read(), 30, "the question")
         os.write(ours, key + b"\n")
         wait_until(lambda: read() is not None and ferry.poll() is not None, 60,
                    f"ferry to end: {said}")
