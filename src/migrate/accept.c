@@ -30,12 +30,16 @@ static virt_domain *find_paused(target *self, GError **error)
     return g_steal_pointer(&found);
 }
 
-/* Resuming may fail for a passing reason (an image lock not yet released by the source's QEMU). */
+/* Resuming may fail for a passing reason (an image lock not yet released by the source's QEMU), and an answer may be lost
+ * on its way: then the guest runs all the same. */
 static gboolean resume(virt_domain *guest, GError **error)
 {
+    virt_state state;
+
     for (int i = 0; i < RESUME_TRIES; i++) {
         g_clear_error(error);
-        if (virt_domain_resume(guest, error))
+        if (virt_domain_resume(guest, error) ||
+            (virt_domain_state(guest, &state, NULL) && state == VIRT_RUNNING))
             return TRUE;
         log_warning("resume: %s", (*error)->message);
         g_usleep(RETRY_PAUSE / 4);
@@ -53,26 +57,56 @@ static void tell_asking(target *self, gboolean accepted)
     target_answer_asking(self);
 }
 
-void accept_refuse(target *self, const char *why)
+/* The daemon may have been restarted under us. */
+static void reconnect(target *self)
+{
+    virt_host *again = virt_host_open(self->work->conf->libvirt_socket, NULL);
+
+    if (!again)
+        return;
+    virt_host_close(self->host);
+    self->host = again;
+}
+
+/* `step` until it succeeds: what is decided is done, however long it takes. */
+static void insist(target *self, gboolean (*step)(target *, GError **))
 {
     for (;;) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(virt_domain) guest = find_paused(self, &error);
 
-        if (guest && !virt_domain_destroy(guest, &error)) {
-            log_error("the refused guest cannot be removed yet: %s", error->message);
-        } else if (!guest && !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
-            log_error("the refused guest cannot be looked at: %s", error->message);
-        } else {
-            g_clear_error(&error);
-            if (status_decide(self->status, DECISION_REFUSED, self->token, &error))
-                break;
-            log_error("%s", error->message);
-        }
+        if (step(self, &error))
+            break;
+        log_warning("%s (trying again)", error->message);
         status_set_waiting(self->status, error->message);
         g_usleep(RETRY_PAUSE);
+        reconnect(self);
     }
     status_set_waiting(self->status, NULL);
+}
+
+static gboolean record_refusal(target *self, GError **error)
+{
+    return status_decision(self->status) == DECISION_REFUSED ||
+           status_decide(self->status, DECISION_REFUSED, self->token, error);
+}
+
+static gboolean destroy_refused(target *self, GError **error)
+{
+    g_autoptr(virt_domain) guest = find_paused(self, error);
+
+    if (!guest && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        g_clear_error(error);
+        return TRUE;
+    }
+    return guest && virt_domain_destroy(guest, error);
+}
+
+/* Recorded first: after a crash in between the journal must not say "accepted" of a guest that is gone (I2), and nobody
+ * starts a guest that is refused. Told last. */
+void accept_refuse(target *self, const char *why)
+{
+    insist(self, record_refusal);
+    insist(self, destroy_refused);
     if (self->session)
         (void)control_send(self->session, CONTROL_REFUSED, why, NULL);
     tell_asking(self, FALSE);
@@ -131,36 +165,27 @@ static gboolean define(target *self, GError **error)
            virt_host_define(self->host, self->made->persistent_xml, self->asked->autostart, error);
 }
 
-/* The daemon may have been restarted under us. */
-static void reconnect(target *self)
+/* Resumed already, as a rule; after a crash perhaps not yet. Gone: this host went down, and it is defined again, shut off. */
+static gboolean ensure_running(target *self, GError **error)
 {
-    virt_host *again = virt_host_open(self->work->conf->libvirt_socket, NULL);
+    g_autoptr(virt_domain) guest = virt_domain_find(self->host, self->asked->machine->uuid, error);
+    virt_state state;
 
-    if (!again)
-        return;
-    virt_host_close(self->host);
-    self->host = again;
-}
-
-static void insist(target *self, gboolean (*step)(target *, GError **))
-{
-    for (;;) {
-        g_autoptr(GError) error = NULL;
-
-        if (step(self, &error))
-            break;
-        log_warning("%s (trying again)", error->message);
-        status_set_waiting(self->status, error->message);
-        g_usleep(RETRY_PAUSE);
-        reconnect(self);
+    if (!guest && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        log_error("%s is not here any more; it will be defined, shut off", self->asked->machine->name);
+        g_clear_error(error);
+        return TRUE;
     }
-    status_set_waiting(self->status, NULL);
+    if (!guest || !virt_domain_state(guest, &state, error))
+        return FALSE;
+    return state != VIRT_PAUSED || resume(guest, error);
 }
 
 void accept_settle(target *self)
 {
     g_autoptr(GError) error = NULL;
 
+    insist(self, ensure_running);
     if (see_running(self, &error)) {
         if (self->session)
             (void)control_send(self->session, CONTROL_ALIVE, NULL, NULL);

@@ -212,6 +212,9 @@ gboolean source_migrate(source *self, GError **error)
     move_watch *suspend;
     gboolean moved;
 
+    /* Should this host go down after the give-up, its libvirt must not start the guest by itself (I1). */
+    if (self->landing->autostart && !virt_domain_set_autostart(self->domain, FALSE, error))
+        return FALSE;
     suspend = move_watch_suspend(self->domain, on_suspended, self, error);
     if (!suspend)
         return FALSE;

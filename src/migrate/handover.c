@@ -70,17 +70,24 @@ static void destroy_source(source *self)
         g_usleep(ASK_PAUSE);
         /* libvirtd may have been restarted under us. The old connection stays: others use it. */
         g_autoptr(virt_host) host = virt_host_open(self->work->conf->libvirt_socket, NULL);
+        g_autoptr(GError) why = NULL;
         g_autoptr(virt_domain) again =
-            host ? virt_domain_find(host, self->landing->machine->uuid, NULL) : NULL;
-        if (again && virt_domain_destroy(again, NULL))
+            host ? virt_domain_find(host, self->landing->machine->uuid, &why) : NULL;
+        if (again ? virt_domain_destroy(again, NULL)
+                  : g_error_matches(why, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
             return;
     }
 }
 
 verdict handover_settle(source *self, const char *token)
 {
-    verdict said = wait_for_answer(self);
+    g_autofree char *waiting = g_strdup_printf("the word of %s that it has started %s",
+                                               self->asked->target, self->landing->machine->name);
     gint64 suspended_at;
+    verdict said;
+
+    status_set_waiting(self->status, waiting);
+    said = wait_for_answer(self);
 
     if (said == VERDICT_NONE)
         said = ask_until_answered(self, token);

@@ -30,6 +30,22 @@ static virt_host *open_host(const job *work, status *shown)
     }
 }
 
+/* NULL: it is certain that there is no such VM here. */
+static virt_domain *find_vm(const job *work, status *shown, virt_host **host, const char *uuid)
+{
+    for (;;) {
+        g_autoptr(GError) error = NULL;
+        virt_domain *found = virt_domain_find(*host, uuid, &error);
+
+        if (found || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+            return found;
+        log_warning("%s (trying again)", error->message);
+        g_usleep(RETRY_PAUSE);
+        virt_host_close(*host);
+        *host = open_host(work, shown);
+    }
+}
+
 static landing_request *journaled_landing(const journal_entry *entry, JsonObject **details,
                                           GError **error)
 {
@@ -63,27 +79,13 @@ void source_recover(source *self, const journal_entry *entry)
     }
     self->host = open_host(self->work, self->status);
     status_set_vm(self->status, self->landing->machine->name, self->landing->machine->uuid);
-    self->domain = virt_domain_find(self->host, self->landing->machine->uuid, &error);
+    self->domain = find_vm(self->work, self->status, &self->host, self->landing->machine->uuid);
     if (moved && status_phase(self->status) == PHASE_COMMITTING)
         moved = handover_settle(self, entry->token) == VERDICT_STARTED;
     if (!moved)
         status_set_error(self->status, "worker-died", "ferry-worker died while %s; %s goes on here",
                          entry->phase, self->landing->machine->name);
     source_finish(self, moved);
-}
-
-/* Accepted, and perhaps still paused: it is ours, so it runs. Gone: this host went down; it is defined again, shut off. */
-static void run_accepted(target *self)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(virt_domain) guest =
-        virt_domain_find(self->host, self->asked->machine->uuid, &error);
-    virt_state state;
-
-    if (guest && virt_domain_state(guest, &state, &error) && state == VIRT_PAUSED)
-        (void)virt_domain_resume(guest, &error);
-    if (error)
-        log_error("%s: %s", self->asked->machine->name, error->message);
 }
 
 void target_recover(target *self, const journal_entry *entry)
@@ -103,14 +105,12 @@ void target_recover(target *self, const journal_entry *entry)
     self->prepared = TRUE;
     self->token = g_strdup(entry->token);
     self->host = open_host(self->work, self->status);
-    if (ours)
-        run_accepted(self);
-    else
+    if (!ours)
         status_set_error(self->status, "worker-died", "ferry-worker died while %s", entry->phase);
     g_mutex_lock(&self->lock);
-    self->settled = ours || entry->decision == DECISION_REFUSED;
-    self->accepted = ours;
+    self->settled = self->accepted = ours;
     g_mutex_unlock(&self->lock);
-    target_answer_asking(self);
+    if (ours)
+        target_answer_asking(self);
     target_finish(self, ours);
 }

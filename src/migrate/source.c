@@ -13,6 +13,8 @@
 #define BUSY_PAUSE       G_TIME_SPAN_SECOND
 #define ABORT_TIMEOUT_MS 2000
 #define JOB_PAUSE_US     50000
+#define RUN_TRIES        60
+#define RUN_PAUSE_US     G_USEC_PER_SEC
 
 source *source_new(const job *work, const request *asked, gboolean compare)
 {
@@ -180,21 +182,43 @@ static void end_landing(source *self, const char *why)
     peer_end_landing(self->work, self->asked->target, self->work->id);
 }
 
-/* libvirt resumes the guest by itself, unless it lost us or its daemon in between: then it waits for us. */
-static gboolean run_again(source *self, GError **error)
+/* libvirt resumes the guest by itself, unless it lost us or its daemon in between: then it waits for us. A connection of
+ * its own: the one we had may have died with the daemon. */
+static gboolean run_again_once(source *self, GError **error)
 {
+    g_autoptr(virt_host) host = virt_host_open(self->work->conf->libvirt_socket, error);
+    g_autoptr(virt_domain) domain =
+        host ? virt_domain_find(host, self->landing->machine->uuid, error) : NULL;
     virt_state state;
     gboolean busy;
 
+    if (!domain)
+        return FALSE;
     do {
-        if (!virt_domain_has_job(self->domain, &busy, error))
+        if (!virt_domain_has_job(domain, &busy, error))
             return FALSE;
         if (busy)
             g_usleep(JOB_PAUSE_US);
     } while (busy);
-    if (!virt_domain_state(self->domain, &state, error))
+    if (self->landing->autostart && !virt_domain_set_autostart(domain, TRUE, error))
         return FALSE;
-    return state != VIRT_PAUSED || virt_domain_resume(self->domain, error);
+    if (!virt_domain_state(domain, &state, error))
+        return FALSE;
+    return state != VIRT_PAUSED || virt_domain_resume(domain, error);
+}
+
+static gboolean run_again(source *self, GError **error)
+{
+    for (int i = 0; i < RUN_TRIES; i++) {
+        g_clear_error(error);
+        if (run_again_once(self, error))
+            return TRUE;
+        if (g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+            return FALSE;
+        log_warning("%s (trying again)", (*error)->message);
+        g_usleep(RUN_PAUSE_US);
+    }
+    return FALSE;
 }
 
 static void take_back(source *self)

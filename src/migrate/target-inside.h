@@ -35,7 +35,7 @@ struct target {
 /* Decides: the token is here. Accepts if the guest is loaded and paused, and starts it; else refuses. Either is durable before
  * anybody is told. Returns whether the guest is ours. */
 gboolean accept_commit(target *self);
-/* Refuses for good: destroys what was loaded, then records it. */
+/* Refuses for good: records it, destroys what was loaded, tells whoever asks. May be repeated. */
 void accept_refuse(target *self, const char *why);
 /* The guest is ours: makes sure it runs, sees it run, makes its definition. Tries for ever. */
 void accept_settle(target *self);

@@ -15,6 +15,7 @@
 #define HANDSHAKE_TIMEOUT_MS 10000
 #define CONNECTING_MAX       (2 * WIRE_CHANNELS_MAX)
 #define FINISH_TIMEOUT_MS    5000
+#define DONE_TIMEOUT         (60 * G_TIME_SPAN_SECOND)
 #define WATCH_PAUSE          (500 * G_TIME_SPAN_MILLISECOND)
 
 typedef struct {
@@ -345,8 +346,9 @@ static gboolean wait_for_token(target *self)
     while (!self->token && !self->session_over && !status_is_cancelled(self->status)) {
         session_stats stats;
 
-        if (!self->arrived && g_get_monotonic_time() > deadline) {
-            status_set_error(self->status, "timeout", "%s did not connect within %u s", self->peer,
+        if (status_phase(self->status) < PHASE_MIRRORING && g_get_monotonic_time() > deadline) {
+            status_set_error(self->status, "timeout", "%s did not %s within %u s", self->peer,
+                             self->arrived ? "begin to migrate" : "connect",
                              self->work->conf->landing_timeout);
             break;
         }
@@ -365,11 +367,15 @@ static gboolean wait_for_token(target *self)
  * it will ask our journal. */
 static void complete(target *self)
 {
+    gint64 deadline;
+
     (void)status_advance(self->status, PHASE_CLEANING, NULL);
     accept_settle(self);
+    deadline = g_get_monotonic_time() + DONE_TIMEOUT;
     g_mutex_lock(&self->lock);
-    while (!self->done && !self->session_over && self->session)
-        g_cond_wait(&self->changed, &self->lock);
+    while (!self->done && !self->session_over && self->session &&
+           g_cond_wait_until(&self->changed, &self->lock, deadline))
+        ;
     g_mutex_unlock(&self->lock);
 }
 
@@ -417,7 +423,7 @@ void target_finish(target *self, gboolean ours)
 
     if (ours)
         complete(self);
-    else if (self->prepared && status_decision(self->status) == DECISION_NONE)
+    else if (self->prepared && !self->settled)
         accept_refuse(self, status_is_cancelled(self->status) ? "the move was cancelled"
                                                               : "the landing has failed");
     close_landing(self);
@@ -531,6 +537,13 @@ void target_commit(target *self, const char *token, void (*answer)(gboolean acce
 
     *one = (asking){.answer = answer, .user = user};
     g_mutex_lock(&self->lock);
+    if (self->token && strcmp(self->token, token)) {
+        /* Neither answer would be true of this token; the asker keeps asking. */
+        log_warning("%s came with another token than the one known", self->peer);
+        g_mutex_unlock(&self->lock);
+        g_free(one);
+        return;
+    }
     g_ptr_array_add(self->asking, one);
     if (!self->token)
         self->token = g_strdup(token);

@@ -11,12 +11,28 @@ static void silence(void *user, virErrorPtr error)
 {
 }
 
+static GThread *events; /* set once, with the event loop */
+static gint stopping;   /* atomic */
+
 static gpointer run_events(gpointer user)
 {
-    while (TRUE)
+    while (!g_atomic_int_get(&stopping))
         if (virEventRunDefaultImpl() < 0)
             g_usleep(G_USEC_PER_SEC / 10); /* out of memory or descriptors: do not spin */
     return NULL;
+}
+
+static void nothing(int timer, void *user)
+{
+}
+
+void virt_stop(void)
+{
+    if (!events)
+        return;
+    g_atomic_int_set(&stopping, 1);
+    (void)virEventAddTimeout(0, nothing, NULL, NULL); /* wakes it */
+    g_thread_join(g_steal_pointer(&events));
 }
 
 /* libvirt wants its event loop registered before the first connection and for the life of the
@@ -32,7 +48,7 @@ static gboolean start_events(GError **error)
         g_setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", FALSE);
         ok = virInitialize() == 0 && virEventRegisterDefaultImpl() == 0;
         if (ok)
-            g_thread_unref(g_thread_new("libvirt-events", run_events, NULL));
+            events = g_thread_new("libvirt-events", run_events, NULL);
         g_once_init_leave(&ready, ok ? 1 : 2);
     }
     if (ready == 1)

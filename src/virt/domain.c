@@ -237,6 +237,12 @@ gboolean virt_domain_has_job(virt_domain *self, gboolean *job, GError **error)
     return *job || has_block_job(self, job, error);
 }
 
+gboolean virt_domain_set_autostart(virt_domain *self, gboolean autostart, GError **error)
+{
+    return virDomainSetAutostart(self->domain, autostart) == 0 ||
+           conn_error(error, "whether VM %s starts by itself cannot be set", self->name);
+}
+
 gboolean virt_domain_resume(virt_domain *self, GError **error)
 {
     return virDomainResume(self->domain) == 0 ||

@@ -19,6 +19,9 @@ typedef struct virt_domain virt_domain;
 virt_host *virt_host_open(const char *socket, GError **error);
 void virt_host_close(virt_host *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virt_host, virt_host_close)
+/* Ends libvirt's event loop, after the last connection was closed and before the process ends: its thread must not
+ * outlive what it uses. Main thread. */
+void virt_stop(void);
 const char *virt_host_socket(const virt_host *self);
 /* The host UUID libvirt goes by, "…-…"; caller frees. */
 char *virt_host_uuid(virt_host *self, GError **error);
@@ -38,6 +41,7 @@ typedef enum { VIRT_RUNNING, VIRT_PAUSED, VIRT_SHUT_OFF, VIRT_OTHER } virt_state
 gboolean virt_domain_state(virt_domain *self, virt_state *state, GError **error);
 gboolean virt_domain_is_persistent(virt_domain *self, gboolean *persistent, GError **error);
 gboolean virt_domain_get_autostart(virt_domain *self, gboolean *autostart, GError **error);
+gboolean virt_domain_set_autostart(virt_domain *self, gboolean autostart, GError **error);
 /* A job (migration, backup, …) is under way on it. */
 gboolean virt_domain_has_job(virt_domain *self, gboolean *job, GError **error);
 /* Live, migratable, with secrets (what virDomainMigrate3 wants as destination XML); and the stored

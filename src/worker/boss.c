@@ -102,6 +102,23 @@ void boss_changed(boss *self)
         g_idle_add_full(G_PRIORITY_DEFAULT, on_changed, self, NULL);
 }
 
+/* What does not fit into a packet would never be sent: the answer becomes that it does not fit. */
+static void shorten(JsonObject *event)
+{
+    g_autofree char *text = json_text(event);
+    JsonObject *outer, *inner;
+
+    if (strlen(text) <= FDIO_MESSAGE_MAX)
+        return;
+    outer = json_object_new();
+    inner = json_object_new();
+    json_object_set_string_member(inner, "code", "too-large");
+    json_object_set_string_member(inner, "text", "this VM's description is too large to be answered");
+    json_object_set_object_member(outer, "error", inner);
+    json_object_set_int_member(event, "code", 413);
+    json_object_set_object_member(event, "body", outer);
+}
+
 typedef struct {
     boss *to;
     JsonObject *event;
@@ -111,6 +128,7 @@ static gboolean on_send(gpointer user)
 {
     g_autofree outgoing *out = user;
 
+    shorten(out->event);
     if (send_now(out->to, out->event))
         json_object_unref(out->event);
     else

@@ -17,6 +17,8 @@
 
 #define LOG_AREA "worker"
 
+#define START_TIMEOUT_S 60
+
 typedef struct {
     settings *conf;
     pki *identity;
@@ -203,6 +205,18 @@ static gboolean on_sigterm(gpointer user)
     return G_SOURCE_CONTINUE;
 }
 
+/* ferryd died between starting us and telling us what for. */
+static gboolean on_no_start(gpointer user)
+{
+    worker *self = user;
+
+    if (!self->source && !self->target) {
+        log_warning("nobody said within %d s what there is to do", START_TIMEOUT_S);
+        g_main_loop_quit(self->loop);
+    }
+    return G_SOURCE_REMOVE;
+}
+
 /* The journal's entry decides which side we are. */
 static gboolean prepare_recovery(worker *self, GError **error)
 {
@@ -284,6 +298,7 @@ static gboolean work(worker *self, const char *config, const char *id, gboolean 
     if (!self->boss || (recover && !prepare_recovery(self, error)))
         return FALSE;
     g_unix_signal_add(SIGTERM, on_sigterm, self);
+    g_timeout_add_seconds(START_TIMEOUT_S, on_no_start, self);
     if (recover)
         begin(self);
     g_main_loop_run(self->loop);
@@ -297,6 +312,7 @@ static void tear_down(worker *self)
     /* The session's threads may still leave word: they go before the link. */
     source_free(self->source);
     target_free(self->target);
+    virt_stop();
     boss_free(self->boss);
     if (self->work.dir)
         (void)rmdir(self->work.dir);

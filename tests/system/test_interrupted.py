@@ -44,6 +44,7 @@ class Interrupted(FerryCase):
     def hold(self, phase):
         """Starts a move that stays in this phase: (guest, id, function that lets it go)."""
         guest = self.new_guest(start=False)
+        self.alpha.virsh("autostart", guest.name)
         if phase == "mirroring":
             self.fill(guest)
             self.slow("20mbit")
@@ -74,12 +75,17 @@ class Interrupted(FerryCase):
         self.assert_tidy(guest, self.zulu)
         return last
 
+    def autostarts(self, guest, host):
+        """It is off while a move is under way: a host that comes back must not start what it has given up."""
+        self.assertRegex(host.virsh("dominfo", guest.name), r"Autostart:\s+enable")
+
     def cancel(self, phase):
         guest, move, go = self.hold(phase)
         result = self.alpha.ferry("cancel", move)
         self.assertEqual(result.returncode, 0)
         go()
         self.goes_on(guest, move, "cancelled")
+        self.autostarts(guest, self.alpha)
         # Cancelling what has ended is refused, and says so.
         again = self.alpha.ferry("cancel", move, check=False)
         self.assertNotEqual(again.returncode, 0)
@@ -92,7 +98,9 @@ class Interrupted(FerryCase):
         for pid in workers:
             host.kill(pid, signal.SIGKILL)
         go()
-        return guest, self.goes_on(guest, move, "failed")
+        last = self.goes_on(guest, move, "failed")
+        self.autostarts(guest, self.alpha)
+        return guest, last
 
 
 def add(phase):

@@ -20,6 +20,7 @@ class Move(FerryCase):
 
     def test_to_another_switch_vlan_and_path(self):
         guest = self.new_guest()
+        self.alpha.virsh("autostart", guest.name)
         disks = {disk.path: disk for disk in guest.vm.disks}
         _, last = self.migrate(guest, *SWITCHES, *STORAGE)
         self.assertEqual(last["phase"], "completed")
@@ -47,6 +48,7 @@ class Move(FerryCase):
             self.assertTrue(self.alpha.exists(kept))
         # The target has the definition for good, and it is the moved one.
         self.assertEqual(self.zulu.out("virsh", "dominfo", guest.name).count("Persistent:     yes"), 1)
+        self.assertRegex(self.zulu.virsh("dominfo", guest.name), r"Autostart:\s+enable")
         stored = self.zulu.virsh("dumpxml", "--inactive", guest.name)
         self.assertIn(f"{SSD}/", stored)
         self.assertIn("bridge='Converged'", stored)
