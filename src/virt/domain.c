@@ -36,6 +36,20 @@ virt_domain *virt_domain_find(virt_host *host, const char *name_or_uuid, GError 
     return NULL;
 }
 
+virt_domain *virt_domain_find_uuid(virt_host *host, const char *uuid, GError **error)
+{
+    virDomainPtr domain = virDomainLookupByUUIDString(host->conn, uuid);
+
+    if (domain)
+        return wrap(domain);
+    if (conn_error_is(VIR_ERR_NO_DOMAIN))
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                    "there is no VM with UUID %s on this host", uuid);
+    else
+        conn_error(error, "the VM with UUID %s cannot be looked up", uuid);
+    return NULL;
+}
+
 void virt_domain_free(virt_domain *self)
 {
     if (!self)

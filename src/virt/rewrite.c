@@ -15,6 +15,20 @@ static const plan_disk *find_disk(const GPtrArray *disks, const char *target)
     return NULL;
 }
 
+/* All elements of the name below the node, at any level. xml_parse bounds the depth. */
+static void drop_all(xmlNode *node, const char *name)
+{
+    xmlNode *next;
+
+    for (xmlNode *n = node ? node->children : NULL; n; n = next) {
+        next = n->next;
+        if (xml_is(n, name))
+            xml_drop(n);
+        else if (n->type == XML_ELEMENT_NODE)
+            drop_all(n, name);
+    }
+}
+
 /* Whatever it was (a file with a chain below it, a volume of a pool), it is one image file now. */
 static void rewrite_source(xmlNode *node, const plan_disk *disk)
 {
@@ -32,8 +46,8 @@ static void rewrite_source(xmlNode *node, const plan_disk *disk)
         xml_set(driver, "name", "qemu");
     }
     xml_set(driver, "type", disk->new_format);
-    xml_drop(xml_child(node, "backingStore"));
-    xml_drop(xml_child(node, "mirror"));
+    drop_all(node, "backingStore");
+    drop_all(node, "mirror");
 }
 
 static void rewrite_disk(xmlNode *node, const rewrite_rules *rules)
@@ -44,9 +58,9 @@ static void rewrite_disk(xmlNode *node, const rewrite_rules *rules)
     if (disk) {
         rewrite_source(node, disk);
     } else if (rules->ejected && target && g_strv_contains(rules->ejected, target)) {
-        xml_drop(xml_child(node, "source"));
-        xml_drop(xml_child(node, "backingStore"));
-        xml_drop(xml_child(node, "mirror"));
+        drop_all(node, "source");
+        drop_all(node, "backingStore");
+        drop_all(node, "mirror");
     }
 }
 

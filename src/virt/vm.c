@@ -327,6 +327,8 @@ static gboolean read_machine(vm *self, xmlDoc *doc, const xmlNode *domain, GErro
                           !self->name        ? "name"
                           : !self->virt_type ? "domain type=…"
                                              : "os><type arch=…");
+    if (g_uuid_string_is_valid(self->name))
+        return vm_invalid(error, "the VM's <name> is a UUID, and could be taken for another VM's");
     if (!uuid || !g_uuid_string_is_valid(uuid))
         return vm_invalid(error, "the VM's <uuid> is missing or is none");
     self->uuid = g_ascii_strdown(uuid, -1);
@@ -349,6 +351,46 @@ static gboolean read_machine(vm *self, xmlDoc *doc, const xmlNode *domain, GErro
     return TRUE;
 }
 
+/* libvirt reads every element of a name in some places and the first in others: what is checked here
+ * must be all there is. `names`: those that may be there once, whatever their namespace; NULL: all
+ * without one. */
+static gboolean once(const xmlNode *parent, const char *const *names, GError **error)
+{
+    static const char *const many[] = {"seclabel", "sysinfo", NULL};
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (const xmlNode *n = parent ? parent->children : NULL; n; n = n->next) {
+        const char *name = (const char *)n->name;
+        if (n->type != XML_ELEMENT_NODE ||
+            (names ? !g_strv_contains(names, name) : n->ns || g_strv_contains(many, name)))
+            continue;
+        if (!g_hash_table_add(seen, (gpointer)name))
+            return vm_invalid(error, "<%s> has more than one <%s>", (const char *)parent->name,
+                              name);
+    }
+    return TRUE;
+}
+
+static gboolean all_once(const xmlNode *domain, GError **error)
+{
+    static const char *const one[] = {"emulator", NULL};
+    static const char *const of_disk[] = {"source",       "target", "driver",
+                                          "backingStore", "mirror", NULL};
+    static const char *const of_nic[] = {"source", "target", "virtualport", "vlan",
+                                         "mac",    "model",  "driver",      NULL};
+    const xmlNode *devices = xml_child(domain, "devices");
+
+    if (!once(domain, NULL, error) || !once(devices, one, error))
+        return FALSE;
+    for (const xmlNode *n = xml_child(devices, "disk"); n; n = xml_next(n))
+        if (!once(n, of_disk, error))
+            return FALSE;
+    for (const xmlNode *n = xml_child(devices, "interface"); n; n = xml_next(n))
+        if (!once(n, of_nic, error))
+            return FALSE;
+    return TRUE;
+}
+
 vm *vm_parse(const char *xml, GError **error)
 {
     g_autoptr(xmlDoc) doc = xml_parse(xml, VM_XML_MAX, "domain", error);
@@ -362,7 +404,7 @@ vm *vm_parse(const char *xml, GError **error)
     self->disks = g_ptr_array_new_with_free_func(disk_free);
     self->nics = g_ptr_array_new_with_free_func(nic_free);
     self->files = g_ptr_array_new_with_free_func(file_free);
-    if (!read_machine(self, doc, domain, error) ||
+    if (!all_once(domain, error) || !read_machine(self, doc, domain, error) ||
         !add_devices(self, xml_child(domain, "devices"), error) ||
         !vm_read_ties(self, domain, error))
         return NULL;

@@ -502,6 +502,29 @@ static void test_places(void)
     g_assert_false(storage_may_read("/proc/self/environ"));
 }
 
+/* By UUID means by UUID, even where another VM is called like it. */
+static void test_find(fixture *f, gconstpointer unused)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(virt_domain) first = virt_domain_find(&f->host, "test", &error);
+    g_autofree char *xml = NULL;
+    virDomainPtr liar;
+
+    g_assert_no_error(error);
+    xml = g_strdup_printf("<domain type='test'><name>%s</name><memory>1024</memory>"
+                          "<os><type arch='i686'>hvm</type></os></domain>",
+                          virt_domain_uuid(first));
+    liar = virDomainDefineXML(f->host.conn, xml);
+    g_assert_nonnull(liar);
+    g_autoptr(virt_domain) found = virt_domain_find_uuid(&f->host, virt_domain_uuid(first), &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(virt_domain_name(found), ==, "test");
+    g_assert_null(virt_domain_find_uuid(&f->host, "5d0c7b1e-0000-4000-8000-000000000001", &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+    virDomainUndefine(liar);
+    virDomainFree(liar);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -524,6 +547,7 @@ int main(int argc, char **argv)
     ADD("media", test_media);
     ADD("qemu's-reach", test_reach);
     g_test_add_func("/virt/disks/places", test_places);
+    ADD("find-by-uuid", test_find);
     ADD("prepare", test_prepare);
     ADD("prepare-takes-back", test_prepare_fails);
     ADD("abandon-untouched", test_abandon_untouched);

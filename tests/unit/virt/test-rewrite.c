@@ -359,11 +359,27 @@ static void test_mutations(void)
     g_assert_cmpuint(survivors, >, 100);
 }
 
+static void test_all_chains(void)
+{
+    g_autoptr(GPtrArray) disks = one_disk("vda", "/srv/a.raw", "raw");
+    rewrite_rules rules = {.disks = disks};
+    g_autofree char *text = rewrite(
+        SMALL("<disk type='file'><source file='/o'><backingStore type='file'><source file='/etc/s'/>"
+              "</backingStore></source><target dev='vda'/><backingStore/><backingStore type='file'>"
+              "<source file='/etc/s'/></backingStore><mirror/><mirror/></disk>"),
+        &rules);
+
+    must_lack(text, "backingStore");
+    must_lack(text, "/etc/s");
+    must_lack(text, "mirror");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/virt/rewrite/nothing", test_nothing);
     g_test_add_func("/virt/rewrite/disk", test_disk);
+    g_test_add_func("/virt/rewrite/every-chain-goes", test_all_chains);
     g_test_add_func("/virt/rewrite/volume-becomes-file", test_volume);
     g_test_add_func("/virt/rewrite/eject", test_eject);
     g_test_add_func("/virt/rewrite/openvswitch", test_openvswitch);
