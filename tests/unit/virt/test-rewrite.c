@@ -374,6 +374,27 @@ static void test_all_chains(void)
     must_lack(text, "mirror");
 }
 
+/* Neither labels of a peer's choice nor no protection at all; what libvirt makes itself stays. */
+static void test_labels(void)
+{
+    g_autofree char *text = same(SMALL(
+        "<disk type='file'><source file='/a'><seclabel model='dac' relabel='no'/></source>"
+        "<target dev='vda'/></disk><serial type='file'><source path='/var/log/x'>"
+        "<seclabel model='dac'><label>root</label></seclabel></source></serial></devices>"
+        "<seclabel type='static' model='dac'><label>+0:+0</label></seclabel>"
+        "<seclabel type='none'/><seclabel type='none' model='apparmor'/>"
+        "<seclabel model='none'/><seclabel type='dynamic' model='dac' relabel='no'/>"
+        "<seclabel type='dynamic' model='selinux'><baselabel>b</baselabel></seclabel>"
+        "<seclabel type='dynamic' model='dac'><label>+0:+0</label></seclabel>"
+        "<seclabel type='dynamic' model='apparmor' relabel='yes'/><devices>"));
+
+    must_lack(text, "label>");
+    must_lack(text, "none");
+    must_lack(text, "static");
+    must_lack(text, "dac");
+    must_have(text, "<seclabel type=\"dynamic\" model=\"apparmor\" relabel=\"yes\"/>");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -387,6 +408,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virt/rewrite/linux-bridge-and-network", test_linux_bridge);
     g_test_add_func("/virt/rewrite/port-group", test_portgroup);
     g_test_add_func("/virt/rewrite/security-port-emulator", test_dropped);
+    g_test_add_func("/virt/rewrite/labels-of-a-peer's-choice", test_labels);
     g_test_add_func("/virt/rewrite/two-nics-one-mac", test_twins);
     g_test_add_func("/virt/rewrite/vlans-of-a-network", test_with_vlans);
     g_test_add_func("/virt/rewrite/too-long", test_too_long);
