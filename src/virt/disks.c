@@ -371,7 +371,7 @@ static void check_stored(const yard *y, const vm_disk *disk, GPtrArray *ejected)
     const vm_disk *live = vm_find_disk(s->machine, disk->target);
 
     if (!disk->source || (live && vm_disk_is_copied(live) && vm_disk_is_copied(disk)) ||
-        (live && !g_strcmp0(live->source, disk->source)))
+        (live && live->readonly == disk->readonly && !g_strcmp0(live->source, disk->source)))
         return;
     if (disk->readonly && !strcmp(disk->type, "file") && access(disk->source, R_OK) == 0 &&
         storage_may_read(disk->source))

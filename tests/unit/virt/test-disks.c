@@ -525,6 +525,25 @@ static void test_find(fixture *f, gconstpointer unused)
     virDomainFree(liar);
 }
 
+/* What the guest only reads must not become writable at its next start. */
+static void test_stored_writable(fixture *f, gconstpointer unused)
+{
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(findings) found = findings_new();
+        g_autoptr(vm) live = vm_parse(SMALL("<disk type='file'><source file='/usr/bin/env'/>"
+                                            "<target dev='vda'/><readonly/></disk>"), NULL);
+        g_autoptr(vm) stored = vm_parse(i ? SMALL("<disk type='file'><source file='/usr/bin/env'/>"
+                                                  "<target dev='vda'/></disk>")
+                                          : SMALL("<disk type='file'><source file='/usr/bin/env'/>"
+                                                  "<target dev='vda'/><readonly/></disk>"), NULL);
+        plan_rules rules = {0};
+        survey s = {&f->host, live, &rules, found, "zulu"};
+
+        g_assert_true(disks_plan(&s, stored, f->made->disks, f->media, f->ejected, NULL));
+        g_assert_cmpint(findings_block(found), ==, i == 1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -548,6 +567,7 @@ int main(int argc, char **argv)
     ADD("qemu's-reach", test_reach);
     g_test_add_func("/virt/disks/places", test_places);
     ADD("find-by-uuid", test_find);
+    ADD("stored-writable", test_stored_writable);
     ADD("prepare", test_prepare);
     ADD("prepare-takes-back", test_prepare_fails);
     ADD("abandon-untouched", test_abandon_untouched);
