@@ -17,7 +17,7 @@
 /* The loaded guest, if it is there and stopped; one that runs is not ours to touch. */
 static virt_domain *find_paused(target *self, GError **error)
 {
-    g_autoptr(virt_domain) found = virt_domain_find(self->host, self->asked->machine->uuid, error);
+    g_autoptr(virt_domain) found = virt_domain_find_uuid(self->host, self->asked->machine->uuid, error);
     virt_state state;
 
     if (!found || !virt_domain_state(found, &state, error))
@@ -142,7 +142,7 @@ gboolean accept_commit(target *self)
 /* vCPU time that advances: the guest has executed instructions here. */
 static gboolean see_running(target *self, GError **error)
 {
-    g_autoptr(virt_domain) guest = virt_domain_find(self->host, self->asked->machine->uuid, error);
+    g_autoptr(virt_domain) guest = virt_domain_find_uuid(self->host, self->asked->machine->uuid, error);
     gint64 deadline = g_get_monotonic_time() + PROOF_TIMEOUT;
     guint64 first, now;
 
@@ -168,7 +168,7 @@ static gboolean define(target *self, GError **error)
 /* Resumed already, as a rule; after a crash perhaps not yet. Gone: this host went down, and it is defined again, shut off. */
 static gboolean ensure_running(target *self, GError **error)
 {
-    g_autoptr(virt_domain) guest = virt_domain_find(self->host, self->asked->machine->uuid, error);
+    g_autoptr(virt_domain) guest = virt_domain_find_uuid(self->host, self->asked->machine->uuid, error);
     virt_state state;
 
     if (!guest && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {

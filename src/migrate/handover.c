@@ -72,7 +72,7 @@ static void destroy_source(source *self)
         g_autoptr(virt_host) host = virt_host_open(self->work->conf->libvirt_socket, NULL);
         g_autoptr(GError) why = NULL;
         g_autoptr(virt_domain) again =
-            host ? virt_domain_find(host, self->landing->machine->uuid, &why) : NULL;
+            host ? virt_domain_find_uuid(host, self->landing->machine->uuid, &why) : NULL;
         if (again ? virt_domain_destroy(again, NULL)
                   : g_error_matches(why, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
             return;
@@ -81,8 +81,9 @@ static void destroy_source(source *self)
 
 verdict handover_settle(source *self, const char *token)
 {
-    g_autofree char *waiting = g_strdup_printf("the word of %s that it has started %s",
-                                               self->asked->target, self->landing->machine->name);
+    g_autofree char *waiting = g_strdup_printf(
+        "the word of %s whether it has started %s, which stays paused here until then",
+        self->asked->target, self->landing->machine->name);
     gint64 suspended_at;
     verdict said;
 

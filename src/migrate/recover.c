@@ -35,7 +35,7 @@ static virt_domain *find_vm(const job *work, status *shown, virt_host **host, co
 {
     for (;;) {
         g_autoptr(GError) error = NULL;
-        virt_domain *found = virt_domain_find(*host, uuid, &error);
+        virt_domain *found = virt_domain_find_uuid(*host, uuid, &error);
 
         if (found || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
             return found;

@@ -188,7 +188,7 @@ static gboolean run_again_once(source *self, GError **error)
 {
     g_autoptr(virt_host) host = virt_host_open(self->work->conf->libvirt_socket, error);
     g_autoptr(virt_domain) domain =
-        host ? virt_domain_find(host, self->landing->machine->uuid, error) : NULL;
+        host ? virt_domain_find_uuid(host, self->landing->machine->uuid, error) : NULL;
     virt_state state;
     gboolean busy;
 

@@ -58,7 +58,7 @@ static gboolean undefine(source *self, GError **error)
 
     if (!host)
         return FALSE;
-    domain = virt_domain_find(host, self->landing->machine->uuid, error);
+    domain = virt_domain_find_uuid(host, self->landing->machine->uuid, error);
     if (!domain && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
         g_clear_error(error);
         return TRUE;

@@ -37,6 +37,8 @@ static gboolean check_identity(const survey *s, GError **error)
            conn_error(error, "whether %s has the VM is not known", s->here);
 }
 
+#define VM_LOGS "/var/log/libvirt/"
+
 static void check_read(const survey *s, const vm_file *file)
 {
     g_autofree char *fix = NULL;
@@ -54,10 +56,13 @@ static void check_written(const survey *s, const vm_file *file, const char *cons
     g_autofree char *directory = g_path_get_dirname(file->path);
     g_autofree char *fix = NULL;
 
-    if (!storage_may_land(directory, NULL, pools)) {
+    /* libvirt opens it as root and may empty it: logs may be there already, anything else is somebody's. */
+    if (!g_str_has_prefix(file->path, VM_LOGS) &&
+        (!storage_may_land(directory, (const char *const *)s->rules->storage_roots, pools) ||
+         g_file_test(file->path, G_FILE_TEST_EXISTS | G_FILE_TEST_IS_SYMLINK))) {
         findings_add(s->found, 5004, FINDING_BLOCKS, file->what,
                      "Choose a file below /var/log/libvirt for it.",
-                     "The VM's %s is %s, which is no place for files of VMs on %s.", file->what,
+                     "The VM's %s is %s, which is there already or no place for files of VMs on %s.", file->what,
                      file->path, s->here);
         return;
     }
@@ -81,13 +86,9 @@ static char *shown(const char *text)
     return g_string_free(g_steal_pointer(&clean), FALSE);
 }
 
-gboolean devices_check(const survey *s, GError **error)
+/* What of a definition, live or stored, reaches into the host. */
+static void check_ties(const survey *s, const vm *m, const char *const *pools)
 {
-    const vm *m = s->machine;
-    g_auto(GStrv) pools = storage_pool_directories(s->host->conn, error);
-
-    if (!pools || !check_identity(s, error))
-        return FALSE;
     for (guint i = 0; m->hostdevs[i]; i++) {
         g_autofree char *device = shown(m->hostdevs[i]);
         findings_add(s->found, 5001, FINDING_BLOCKS, device,
@@ -97,9 +98,35 @@ gboolean devices_check(const survey *s, GError **error)
     for (guint i = 0; i < m->files->len; i++) {
         const vm_file *file = m->files->pdata[i];
         if (file->written)
-            check_written(s, file, (const char *const *)pools);
+            check_written(s, file, pools);
         else
             check_read(s, file);
+    }
+}
+
+/* libvirt compares the live definition with the source's; what is stored is only ever seen by us. */
+static void check_stored(const survey *s, const vm *stored)
+{
+    const vm *m = s->machine;
+
+    if (!g_strcmp0(m->emulator, stored->emulator) && !g_strcmp0(m->machine, stored->machine) &&
+        !g_strcmp0(m->arch, stored->arch) && !g_strcmp0(m->virt_type, stored->virt_type))
+        return;
+    findings_add(s->found, 5005, FINDING_BLOCKS, "definition",
+                 "Restart the VM, so that both are the same, or undo the change with 'virsh edit'.",
+                 "The VM's stored definition has another emulator or machine type than the running VM.");
+}
+
+gboolean devices_check(const survey *s, const vm *stored, GError **error)
+{
+    g_auto(GStrv) pools = storage_pool_directories(s->host->conn, error);
+
+    if (!pools || !check_identity(s, error))
+        return FALSE;
+    check_ties(s, s->machine, (const char *const *)pools);
+    if (stored) {
+        check_ties(s, stored, (const char *const *)pools);
+        check_stored(s, stored);
     }
     return TRUE;
 }

@@ -15,8 +15,9 @@ typedef struct {
 /* suit.c: CPU, machine type, emulator, memory, security. *emulator: what the XML must name instead,
  * or NULL; *security: models of <seclabel> to drop. Caller frees both. */
 gboolean suit_check(const survey *s, char **emulator, GStrv *security, GError **error);
-/* devices.c: host devices and other files of the host; name and UUID free here. */
-gboolean devices_check(const survey *s, GError **error);
+/* devices.c: host devices and other files of the host, in the live and the stored definition (NULL: none); name and
+ * UUID free here. */
+gboolean devices_check(const survey *s, const vm *stored, GError **error);
 /* nics.c: a plan_nic for every NIC of `machine` (the survey's, or that of the stored definition).
  * NICs that are in `known` (of plan_nic; NULL: none) by MAC are not looked at again. */
 struct switches;

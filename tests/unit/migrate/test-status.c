@@ -53,11 +53,11 @@ static void tear_down(fixture *f, gconstpointer data)
     g_free(f->path);
 }
 
-static void assert_journaled(fixture *f, const char *phase, journal_decision decision)
+static void assert_journaled(fixture *f, const char *name, journal_decision decision)
 {
     g_autoptr(journal_entry) e = journal_find(f->book, ID, NULL);
 
-    g_assert_cmpstr(e->phase, ==, phase);
+    g_assert_cmpstr(e->phase, ==, name);
     g_assert_cmpint(e->decision, ==, decision);
 }
 
