@@ -3,7 +3,7 @@
  *
  *   source: none, taken-back   the VM runs here, or is resumed; the landing is ended
  *           given-up           the target is asked until it answers; then as at any hand-over
- *   target: none, refused      what was loaded is destroyed, the refusal recorded, the rest tidied
+ *   target: none, refused      the refusal is recorded, what was loaded destroyed, the rest tidied
  *           accepted           the guest is ours and runs
  */
 #include "migrate/source-inside.h"
