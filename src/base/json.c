@@ -223,3 +223,12 @@ gboolean json_opt_map(JsonObject *object, const char *member, char ***keys, char
     *values = (char **)g_ptr_array_free(g_steal_pointer(&texts), FALSE);
     return TRUE;
 }
+
+void json_set_map(JsonObject *object, const char *member, char **keys, char **values)
+{
+    JsonObject *map = json_object_new();
+
+    for (guint i = 0; keys && keys[i]; i++)
+        json_object_set_string_member(map, keys[i], values[i]);
+    json_object_set_object_member(object, member, map);
+}

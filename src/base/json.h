@@ -38,3 +38,5 @@ gboolean json_opt_bool(JsonObject *object, const char *member, gboolean *value, 
  * length, NULL-terminated, caller frees with g_strfreev. An absent member gives two empty lists. */
 gboolean json_opt_map(JsonObject *object, const char *member, char ***keys, char ***values,
                       GError **error);
+/* The way back: sets the member to such an object; NULL keys give an empty one. */
+void json_set_map(JsonObject *object, const char *member, char **keys, char **values);

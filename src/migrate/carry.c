@@ -147,20 +147,11 @@ gboolean source_open_session(source *self, GError **error)
                                      error));
 }
 
-static GStrv copied_disks(const source *self)
-{
-    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
-
-    for (guint i = 0; i < self->landed->made->disks->len; i++)
-        g_strv_builder_add(names, ((plan_disk *)self->landed->made->disks->pdata[i])->target);
-    return g_strv_builder_end(names);
-}
-
 /* Shows how far things are, while move_run blocks the main thread of the move. */
 static gpointer watch_progress(gpointer user)
 {
     source *self = user;
-    g_auto(GStrv) disks = copied_disks(self);
+    g_auto(GStrv) disks = plan_disk_targets(self->landed->made);
 
     g_mutex_lock(&self->lock);
     while (self->moving) {
@@ -202,7 +193,7 @@ gboolean source_migrate(source *self, GError **error)
     g_autofree char *disk = landing_disk_socket(self->work->qemu_dir);
     g_autofree char *uri = g_strconcat("unix://", memory, NULL);
     g_autofree char *disks_uri = g_strconcat("unix://", disk, NULL);
-    g_auto(GStrv) disks = copied_disks(self);
+    g_auto(GStrv) disks = plan_disk_targets(self->landed->made);
     move_terms terms = {.rpc_socket = self->work->rpc_socket,
                         .uri = uri,
                         .disks_uri = disks_uri,

@@ -101,15 +101,6 @@ landing_request *landing_request_from_json(JsonObject *object, GError **error)
     return g_steal_pointer(&self);
 }
 
-static void set_map(JsonObject *object, const char *member, GStrv keys, GStrv values)
-{
-    JsonObject *map = json_object_new();
-
-    for (guint i = 0; keys && keys[i]; i++)
-        json_object_set_string_member(map, keys[i], values[i]);
-    json_object_set_object_member(object, member, map);
-}
-
 JsonObject *landing_request_to_json(const landing_request *self)
 {
     JsonObject *object = json_object_new();
@@ -135,9 +126,9 @@ JsonObject *landing_request_to_json(const landing_request *self)
         json_array_add_object_element(disks, sizes);
     }
     json_object_set_array_member(object, "disks", disks);
-    set_map(object, "switches", self->switch_keys, self->switch_values);
-    set_map(object, "storage", self->storage_keys, self->storage_values);
-    set_map(object, "formats", self->format_keys, self->format_values);
+    json_set_map(object, "switches", self->switch_keys, self->switch_values);
+    json_set_map(object, "storage", self->storage_keys, self->storage_values);
+    json_set_map(object, "formats", self->format_keys, self->format_values);
     return object;
 }
 

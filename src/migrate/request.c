@@ -169,15 +169,6 @@ request *request_from_json(JsonObject *object, GError **error)
     return g_steal_pointer(&self);
 }
 
-static void put_map(JsonObject *object, const char *member, GStrv keys, GStrv values)
-{
-    JsonObject *map = json_object_new();
-
-    for (guint i = 0; keys && keys[i]; i++)
-        json_object_set_string_member(map, keys[i], values[i]);
-    json_object_set_object_member(object, member, map);
-}
-
 JsonObject *request_to_json(const request *self)
 {
     JsonObject *object = json_object_new();
@@ -186,9 +177,9 @@ JsonObject *request_to_json(const request *self)
         json_object_set_string_member(object, "id", self->id);
     json_object_set_string_member(object, "vm", self->vm);
     json_object_set_string_member(object, "target", self->target);
-    put_map(object, "switches", self->switch_keys, self->switch_values);
-    put_map(object, "storage", self->storage_keys, self->storage_values);
-    put_map(object, "formats", self->format_keys, self->format_values);
+    json_set_map(object, "switches", self->switch_keys, self->switch_values);
+    json_set_map(object, "storage", self->storage_keys, self->storage_values);
+    json_set_map(object, "formats", self->format_keys, self->format_values);
     if (self->way_back >= 0)
         json_object_set_int_member(object, "way_back", self->way_back);
     return object;

@@ -256,15 +256,6 @@ static gboolean journal_start(target *self, GError **error)
     return journal_begin(self->work->journal, &entry, error);
 }
 
-static GStrv copied_disks(const plan *made)
-{
-    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
-
-    for (guint i = 0; i < made->disks->len; i++)
-        g_strv_builder_add(names, ((plan_disk *)made->disks->pdata[i])->target);
-    return g_strv_builder_end(names);
-}
-
 static gboolean open_session(target *self, GError **error)
 {
     const job *work = self->work;
@@ -280,7 +271,7 @@ static gboolean open_session(target *self, GError **error)
     g_autofree char *disk = landing_disk_socket(work->qemu_dir);
     g_autofree char *uri = g_strconcat("unix://", memory, NULL);
     g_autofree char *disks_uri = g_strconcat("unix://", disk, NULL);
-    g_auto(GStrv) disks = copied_disks(self->made);
+    g_auto(GStrv) disks = plan_disk_targets(self->made);
     guint count = g_strv_length(disks);
     permit_terms terms = {.name = self->asked->machine->name,
                           .open_name = "qemu:///system",

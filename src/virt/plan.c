@@ -60,6 +60,15 @@ plan *plan_new(void)
     return self;
 }
 
+GStrv plan_disk_targets(const plan *self)
+{
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+
+    for (guint i = 0; i < self->disks->len; i++)
+        g_strv_builder_add(names, ((const plan_disk *)self->disks->pdata[i])->target);
+    return g_strv_builder_end(names);
+}
+
 void plan_free(plan *self)
 {
     if (!self)

@@ -78,6 +78,9 @@ plan *plan_make(virt_host *host, const vm *machine, const char *live_xml,
 void plan_free(plan *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(plan, plan_free)
 
+/* The target devices of the disks that are copied, as libvirt wants them named. Caller frees. */
+GStrv plan_disk_targets(const plan *self);
+
 /* For the answer to the source, for the journal, and back:
  * {"disks":[{target,old_path,old_format,new_path,new_format,pool,
  * capacity,inode}],"nics":[{mac,old_switch,new_switch,network,openvswitch,vlans}],"mark","live_xml","persistent_xml"}.
