@@ -25,12 +25,17 @@ static void start_pump(door *self, stream *s, int fd)
     pump *p =
         pump_new(self->owner, s, fd, fd < 0 ? self->path : NULL, self->codec, self->codec_user);
 
+    gboolean over;
+
     pthread_mutex_lock(&self->owner->lock);
     s->pump = p;
     /* Who ended the session meanwhile could not see this pump. */
-    if (session_is_over(self->owner))
+    over = session_is_over(self->owner);
+    if (over)
         pump_break(p);
     pthread_mutex_unlock(&self->owner->lock);
+    if (over)
+        pump_wake(p);
 }
 
 void door_connect(door *self, stream *s)

@@ -74,13 +74,22 @@ static void tell_control(session *s)
     frame_unref(f);
 }
 
+static void wake_codecs(session *s)
+{
+    pthread_mutex_unlock(&s->lock);
+    session_wake_codecs(s);
+    pthread_mutex_lock(&s->lock);
+}
+
 void *herald_main(void *its_session)
 {
     session *s = its_session;
 
     pthread_mutex_lock(&s->lock);
     while (s->state != SESSION_CLOSED) {
-        if (s->state == SESSION_FAILED && !s->failure_told)
+        if (session_is_over(s) && !s->codecs_woken)
+            wake_codecs(s);
+        else if (s->state == SESSION_FAILED && !s->failure_told)
             tell_failure(s);
         else if (s->channels_changed)
             tell_channels(s);

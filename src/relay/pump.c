@@ -51,8 +51,10 @@ static void break_local(pump *self, const char *what, int errnum)
              stream_kind_name(wire_stream_kind(self->stream->id)),
              wire_stream_number(self->stream->id), what ? " in " : "", what ? what : "",
              errnum ? ": " : " by the peer", errnum ? g_strerror(errnum) : "");
-    shutdown(self->fd, SHUT_RDWR);
+    if (self->fd >= 0)
+        shutdown(self->fd, SHUT_RDWR);
     session_end(self->owner, self->stream, errnum != 0);
+    pump_wake(self);
 }
 
 void pump_to_peer(pump *self, frame *bytes)
@@ -63,18 +65,62 @@ void pump_to_peer(pump *self, frame *bytes)
 void pump_to_local(pump *self, const void *bytes, size_t length)
 {
     const uint8_t *at = bytes;
+    int failure = 0;
 
     pthread_mutex_lock(&self->write_lock);
-    while (length > 0 && !g_atomic_int_get(&self->broken)) {
+    while (length > 0 && !failure && !g_atomic_int_get(&self->broken)) {
         ssize_t n = send(self->fd, at, length, MSG_NOSIGNAL);
         if (n >= 0) {
             at += n;
             length -= (size_t)n;
         } else if (errno != EINTR) {
-            break_local(self, "send", errno);
+            failure = errno;
         }
     }
     pthread_mutex_unlock(&self->write_lock);
+    if (failure)
+        break_local(self, "send", failure);
+}
+
+gboolean pump_receive(pump *self, void *out, size_t length)
+{
+    uint8_t *at = out;
+
+    while (length > 0 && !g_atomic_int_get(&self->broken)) {
+        ssize_t n = recv(self->fd, at, length, MSG_WAITALL);
+        if (n == 0)
+            return FALSE;
+        if (n > 0) {
+            at += n;
+            length -= (size_t)n;
+        } else if (errno != EINTR) {
+            break_local(self, "receive", errno);
+        }
+    }
+    return length == 0;
+}
+
+gboolean pump_is_over(pump *self)
+{
+    gboolean over;
+
+    if (g_atomic_int_get(&self->broken))
+        return TRUE;
+    pthread_mutex_lock(&self->owner->lock);
+    over = session_is_over(self->owner);
+    pthread_mutex_unlock(&self->owner->lock);
+    return over;
+}
+
+void pump_fail(pump *self, GError *error)
+{
+    session_fail_take(self->owner, error);
+}
+
+void pump_wake(pump *self)
+{
+    if (self->codec->wake)
+        self->codec->wake(self->codec);
 }
 
 /* The last of the two threads closes the connection. */
@@ -107,8 +153,10 @@ static void *writer_main(void *data)
         }
         if (flags & FRAME_BROKEN)
             break_local(self, NULL, 0);
-        else if (flags & FRAME_END && !g_atomic_int_get(&self->broken))
+        else if (flags & FRAME_END && self->fd >= 0 && !g_atomic_int_get(&self->broken))
             shutdown(self->fd, SHUT_WR);
+        if (flags & FRAME_END && self->codec->ended)
+            self->codec->ended(self->codec, self, (flags & FRAME_BROKEN) != 0);
         if (!(flags & FRAME_END) && !g_atomic_int_get(&self->broken))
             consumed -= self->codec->held;
     }
@@ -179,7 +227,8 @@ static void *reader_main(void *data)
         log_warning("%s stream %u: %s", stream_kind_name(kind), number, error->message);
         g_atomic_int_set(&self->broken, TRUE);
         session_end(owner, self->stream, TRUE);
-    } else if (setsockopt(self->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0) {
+    } else if (self->fd >= 0 &&
+               setsockopt(self->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0) {
         (void)setsockopt(self->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     }
     if (owner->setup.on_stream)
@@ -189,7 +238,10 @@ static void *reader_main(void *data)
     if (self->writer_runs) {
         snprintf(name, sizeof name, "%s-%u-out", stream_kind_name(kind), number);
         pthread_setname_np(self->writer, name);
-        read_all(self);
+        if (!self->codec->serve)
+            read_all(self);
+        else if (!self->codec->serve(self->codec, self, &error))
+            session_fail_take(owner, g_steal_pointer(&error));
     } else {
         session_fail_take(
             owner, g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED, "cannot start one more thread"));

@@ -50,6 +50,7 @@ struct session {
     gboolean peer_done;    /* it said BYE: when all is done here too, we close */
     gboolean bye_answered; /* it closed a channel in order, after our BYE */
     gboolean failure_told;
+    gboolean codecs_woken; /* of those that were there when it ended */
     guint64 wire_out, wire_in; /* of channels that are gone */
 
     pthread_t herald;
@@ -84,5 +85,8 @@ void session_end(session *self, stream *s, gboolean broken);
 frame *session_pull(session *self, stream *s, uint64_t consumed);
 /* Target: the peer has opened a stream: gives it its local connection. */
 void session_connect_stream(session *self, stream *s);
+/* After the session is over, perhaps more than once: codecs stop waiting. The pumps must still be
+ * there. */
+void session_wake_codecs(session *self);
 /* Fails the session from a thread of its own; takes over the error. */
 void session_fail_take(session *self, GError *error);

@@ -152,6 +152,22 @@ frame *session_pull(session *self, stream *s, uint64_t consumed)
     return f;
 }
 
+void session_wake_codecs(session *self)
+{
+    g_autoptr(GPtrArray) pumps = g_ptr_array_new();
+
+    pthread_mutex_lock(&self->lock);
+    for (guint i = 0; i < self->mux.streams->len; i++) {
+        stream *s = self->mux.streams->pdata[i];
+        if (s->pump)
+            g_ptr_array_add(pumps, s->pump);
+    }
+    self->codecs_woken = TRUE;
+    pthread_mutex_unlock(&self->lock);
+    for (guint i = 0; i < pumps->len; i++)
+        pump_wake(pumps->pdata[i]);
+}
+
 void session_connect_stream(session *self, stream *s)
 {
     door_connect(self->doors[wire_stream_kind(s->id)], s);
@@ -198,6 +214,10 @@ void session_free(session *self)
     pthread_mutex_lock(&self->lock);
     session_set_state(self, SESSION_CLOSED);
     pthread_mutex_unlock(&self->lock);
+    /* The herald and this wake codecs, which must still be there. */
+    if (self->herald_runs)
+        pthread_join(self->herald, NULL);
+    session_wake_codecs(self);
     /* Lanes and doors make pumps, so they end first; pumps wake lanes, so those go last. */
     for (unsigned i = 0; i < self->setup.channels; i++)
         if (self->lanes[i])
@@ -209,8 +229,6 @@ void session_free(session *self)
         if (s->pump)
             pump_free(s->pump);
     }
-    if (self->herald_runs)
-        pthread_join(self->herald, NULL);
     for (unsigned i = 0; i < self->setup.channels; i++)
         g_clear_pointer(&self->lanes[i], lane_free);
     mux_clear(&self->mux);
