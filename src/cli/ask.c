@@ -16,7 +16,10 @@ void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS])
         {"format", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->formats,
          "Disk vda (or * for all) becomes qcow2 or raw", "DISK=FORMAT"},
         {"way-back", 0, 0, G_OPTION_ARG_FILENAME, &self->way_back,
-         "Keep the disks here for so long; 0: delete them", "HOURS"}};
+         "Keep the disks here for so long; 0: delete them", "HOURS"},
+        {"mirror", 0, 0, G_OPTION_ARG_STRING, &self->mirror,
+         "background: the guest never waits for the target; synchronous: it does",
+         "background|synchronous"}};
 
     memcpy(entries, own, sizeof own);
 }
@@ -27,6 +30,7 @@ void ask_clear(ask *self)
     g_clear_pointer(&self->storage, g_strfreev);
     g_clear_pointer(&self->formats, g_strfreev);
     g_clear_pointer(&self->way_back, g_free);
+    g_clear_pointer(&self->mirror, g_free);
 }
 
 /* A path may hold a '=': then the one in front of "/" or "pool:" divides. */
@@ -86,6 +90,14 @@ JsonObject *ask_request(const ask *self, const char *vm, const char *target, GEr
             return NULL;
         }
         json_object_set_int_member(request, "way_back", (gint64)hours);
+    }
+    if (self->mirror) {
+        if (strcmp(self->mirror, "background") && strcmp(self->mirror, "synchronous")) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "--mirror '%s': background or synchronous is expected", self->mirror);
+            return NULL;
+        }
+        json_object_set_string_member(request, "mirror", self->mirror);
     }
     return g_steal_pointer(&request);
 }

@@ -198,7 +198,8 @@ gboolean source_migrate(source *self, GError **error)
                         .uri = uri,
                         .disks_uri = disks_uri,
                         .disks = (const char *const *)disks,
-                        .live_xml = self->landed->made->live_xml};
+                        .live_xml = self->landed->made->live_xml,
+                        .synchronous = self->asked->synchronous};
     GThread *watcher;
     move_watch *suspend;
     gboolean moved;

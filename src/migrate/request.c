@@ -12,7 +12,7 @@
 #define WAY_BACK_MAX 8760
 
 static const char *const members[] = {"id",      "vm",      "target",   "switches",
-                                      "storage", "formats", "way_back", NULL};
+                                      "storage", "formats", "way_back", "mirror", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static gboolean refuse(GError **error, const char *format, ...)
@@ -134,6 +134,19 @@ static gboolean known_members(JsonObject *object, GError **error)
     return TRUE;
 }
 
+/* One of two words; absent is the first. */
+static gboolean take_choice(JsonObject *object, const char *member, const char *usual,
+                            const char *other, gboolean *is_other, GError **error)
+{
+    const char *word;
+
+    if (!json_opt_string(object, member, &word, usual, error))
+        return FALSE;
+    *is_other = !strcmp(word, other);
+    return *is_other || !strcmp(word, usual) ||
+           refuse(error, "\"%s\": \"%s\" or \"%s\" is expected", member, usual, other);
+}
+
 request *request_from_json(JsonObject *object, GError **error)
 {
     g_autoptr(request) self = g_new0(request, 1);
@@ -143,6 +156,7 @@ request *request_from_json(JsonObject *object, GError **error)
         !json_get_string(object, "vm", &vm, error) ||
         !json_get_string(object, "target", &target, error) ||
         !json_opt_int(object, "way_back", 0, WAY_BACK_MAX, &self->way_back, -1, error) ||
+        !take_choice(object, "mirror", "background", "synchronous", &self->synchronous, error) ||
         !take_map(object, "switches", &self->switch_keys, &self->switch_values,
                   request_check_switch, error) ||
         !take_map(object, "storage", &self->storage_keys, &self->storage_values,
@@ -182,6 +196,8 @@ JsonObject *request_to_json(const request *self)
     json_set_map(object, "formats", self->format_keys, self->format_values);
     if (self->way_back >= 0)
         json_object_set_int_member(object, "way_back", self->way_back);
+    if (self->synchronous)
+        json_object_set_string_member(object, "mirror", "synchronous");
     return object;
 }
 

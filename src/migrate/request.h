@@ -12,6 +12,7 @@ typedef struct {
                                            "pool:fast", "vda": …} */
     GStrv format_keys, format_values;   /* "formats": {"vda": "raw", "*": "qcow2"} */
     gint64 way_back;                    /* "way_back": hours, 0 to 8760; -1: the host's setting */
+    gboolean synchronous;               /* "mirror": "background" (default) or "synchronous" */
 } request;
 
 /* Unknown members are refused (a typing error must not become a default). "id" is taken if present.

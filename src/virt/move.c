@@ -10,13 +10,17 @@ guint64 move_flags(gboolean with_disks)
     guint64 flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_PAUSED;
 
     if (with_disks)
-        flags |= VIR_MIGRATE_NON_SHARED_DISK | VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES;
+        flags |= VIR_MIGRATE_NON_SHARED_DISK;
     return flags;
 }
 
 guint64 move_flags_allowed(gboolean with_disks)
 {
-    return move_flags(with_disks) | VIR_MIGRATE_CHANGE_PROTECTION;
+    guint64 flags = move_flags(with_disks) | VIR_MIGRATE_CHANGE_PROTECTION;
+
+    if (with_disks)
+        flags |= VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES;
+    return flags;
 }
 
 static gboolean add_string(virTypedParameterPtr *params, int *count, int *max, const char *name,
@@ -93,8 +97,11 @@ gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error)
     g_autoptr(virDomain) landed = NULL;
     virTypedParameterPtr params = NULL;
     gboolean with_disks = terms->disks && terms->disks[0];
+    guint64 flags = move_flags(with_disks);
     int count = 0;
 
+    if (with_disks && terms->synchronous)
+        flags |= VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES;
     if (g_atomic_int_get(&domain->aborting)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
                     "the migration of VM %s was cancelled before it began", domain->name);
@@ -104,7 +111,7 @@ gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error)
     if (!target)
         return FALSE;
     if (build(terms, &params, &count))
-        landed = migrate(domain, target, params, count, move_flags(with_disks));
+        landed = migrate(domain, target, params, count, flags);
     if (!landed)
         conn_error(error, "the migration of VM %s failed", domain->name);
     virTypedParamsFree(params, count);

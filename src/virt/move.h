@@ -11,11 +11,12 @@ typedef struct {
     const char *disks_uri;    /* unix:///…/disk.sock */
     const char *const *disks; /* targets to copy; empty: none */
     const char *live_xml;     /* the target's */
+    gboolean synchronous;     /* a guest's write waits for the target */
 } move_terms;
 
-/* virDomainMigrateFlags of every move: LIVE, PAUSED, and with disks NON_SHARED_DISK and
- * NON_SHARED_SYNCHRONOUS_WRITES; CHANGE_PROTECTION is added by libvirt itself. The permit on the
- * target is built from these. */
+/* virDomainMigrateFlags of every move: LIVE, PAUSED, and NON_SHARED_DISK with disks. Allowed are
+ * NON_SHARED_SYNCHRONOUS_WRITES as well, which concerns the source alone, and CHANGE_PROTECTION,
+ * which libvirt adds itself. The permit on the target is built from these. */
 guint64 move_flags(gboolean with_disks);
 guint64 move_flags_allowed(gboolean with_disks);
 

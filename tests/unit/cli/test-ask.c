@@ -59,17 +59,18 @@ static void test_equals_in_paths(void)
 static void test_mistakes(void)
 {
     static const struct {
-        char *switches, *storage, *formats, *way_back, *complaint;
+        char *switches, *storage, *formats, *way_back, *complaint, *mirror;
     } cases[] = {
-        {"vSwitch", NULL, NULL, NULL, "--switch 'vSwitch': OLD=NEW"},
-        {"=Converged", NULL, NULL, NULL, "--switch '=Converged'"},
-        {"vSwitch=", NULL, NULL, NULL, "--switch 'vSwitch='"},
-        {NULL, "/a", NULL, NULL, "--storage '/a': FROM=TO"},
-        {NULL, NULL, "raw", NULL, "--format 'raw': DISK=qcow2"},
-        {NULL, NULL, NULL, "day", "--way-back 'day': hours from 0 to 8760"},
-        {NULL, NULL, NULL, "-1", "--way-back '-1'"},
-        {NULL, NULL, NULL, "8761", "--way-back '8761'"},
-        {NULL, NULL, NULL, "", "--way-back ''"},
+        {"vSwitch", NULL, NULL, NULL, "--switch 'vSwitch': OLD=NEW", NULL},
+        {"=Converged", NULL, NULL, NULL, "--switch '=Converged'", NULL},
+        {"vSwitch=", NULL, NULL, NULL, "--switch 'vSwitch='", NULL},
+        {NULL, "/a", NULL, NULL, "--storage '/a': FROM=TO", NULL},
+        {NULL, NULL, "raw", NULL, "--format 'raw': DISK=qcow2", NULL},
+        {NULL, NULL, NULL, "day", "--way-back 'day': hours from 0 to 8760", NULL},
+        {NULL, NULL, NULL, "-1", "--way-back '-1'", NULL},
+        {NULL, NULL, NULL, "8761", "--way-back '8761'", NULL},
+        {NULL, NULL, NULL, "", "--way-back ''", NULL},
+        {NULL, NULL, NULL, NULL, "--mirror 'fast': background or synchronous", "fast"},
     };
     ask twice = {.switches = RULES((char *)"a=b", (char *)"a=c")};
 
@@ -77,7 +78,8 @@ static void test_mistakes(void)
         ask wanted = {.switches = cases[i].switches ? RULES(cases[i].switches) : NULL,
                       .storage = cases[i].storage ? RULES(cases[i].storage) : NULL,
                       .formats = cases[i].formats ? RULES(cases[i].formats) : NULL,
-                      .way_back = cases[i].way_back};
+                      .way_back = cases[i].way_back,
+                      .mirror = cases[i].mirror};
         check(&wanted, NULL, cases[i].complaint);
     }
     check(&twice, NULL, "--switch says twice where 'a' goes");

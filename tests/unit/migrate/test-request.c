@@ -74,6 +74,7 @@ static void nonsense_is_refused_by_name(void)
     assert_refused("{\"vm\":\"a\",\"target\":\"../zulu\"}", "\"target\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"storrage\":{}}", "storrage");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"id\":\"5d0f\"}", "\"id\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"mirror\":\"fast\"}", "\"mirror\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":8761}", "\"way_back\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":-1}", "\"way_back\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":\"1\"}", "\"way_back\"");
