@@ -6,10 +6,11 @@
 
 #include "base/log.h"
 #include "migrate/control.h"
+#include "migrate/insist.h"
 
 #define LOG_AREA "accept"
 
-#define RETRY_PAUSE   (G_USEC_PER_SEC)
+#define RESUME_PAUSE  (G_USEC_PER_SEC / 4)
 #define PROOF_PAUSE   (100 * 1000)
 #define PROOF_TIMEOUT (30 * G_TIME_SPAN_SECOND)
 #define RESUME_TRIES  5
@@ -42,7 +43,7 @@ static gboolean resume(virt_domain *guest, GError **error)
             (virt_domain_state(guest, &state, NULL) && state == VIRT_RUNNING))
             return TRUE;
         log_warning("resume: %s", (*error)->message);
-        g_usleep(RETRY_PAUSE / 4);
+        g_usleep(RESUME_PAUSE);
     }
     return FALSE;
 }
@@ -57,41 +58,24 @@ static void tell_asking(target *self, gboolean accepted)
     target_answer_asking(self);
 }
 
-/* The daemon may have been restarted under us. */
-static void reconnect(target *self)
+static void reopen(void *user)
 {
-    virt_host *again = virt_host_open(self->work->conf->libvirt_socket, NULL);
+    target *self = user;
 
-    if (!again)
-        return;
-    virt_host_close(self->host);
-    self->host = again;
+    (void)insist_open_host(self->work, &self->host, NULL);
 }
 
-/* `step` until it succeeds: what is decided is done, however long it takes. */
-static void insist(target *self, gboolean (*step)(target *, GError **))
+static gboolean record_refusal(void *user, GError **error)
 {
-    for (;;) {
-        g_autoptr(GError) error = NULL;
+    target *self = user;
 
-        if (step(self, &error))
-            break;
-        log_warning("%s (trying again)", error->message);
-        status_set_waiting(self->status, error->message);
-        g_usleep(RETRY_PAUSE);
-        reconnect(self);
-    }
-    status_set_waiting(self->status, NULL);
-}
-
-static gboolean record_refusal(target *self, GError **error)
-{
     return status_decision(self->status) == DECISION_REFUSED ||
            status_decide(self->status, DECISION_REFUSED, self->token, error);
 }
 
-static gboolean destroy_refused(target *self, GError **error)
+static gboolean destroy_refused(void *user, GError **error)
 {
+    target *self = user;
     g_autoptr(virt_domain) guest = find_paused(self, error);
 
     if (!guest && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
@@ -105,8 +89,8 @@ static gboolean destroy_refused(target *self, GError **error)
  * starts a guest that is refused. Told last. */
 void accept_refuse(target *self, const char *why)
 {
-    insist(self, record_refusal);
-    insist(self, destroy_refused);
+    insist(self->status, record_refusal, reopen, self);
+    insist(self->status, destroy_refused, reopen, self);
     if (self->session)
         (void)control_send(self->session, CONTROL_REFUSED, why, NULL);
     tell_asking(self, FALSE);
@@ -159,15 +143,18 @@ static gboolean see_running(target *self, GError **error)
     return now != first;
 }
 
-static gboolean define(target *self, GError **error)
+static gboolean define(void *user, GError **error)
 {
+    target *self = user;
+
     return !self->made->persistent_xml ||
            virt_host_define(self->host, self->made->persistent_xml, self->asked->autostart, error);
 }
 
 /* Resumed already, as a rule; after a crash perhaps not yet. Gone: this host went down, and it is defined again, shut off. */
-static gboolean ensure_running(target *self, GError **error)
+static gboolean ensure_running(void *user, GError **error)
 {
+    target *self = user;
     g_autoptr(virt_domain) guest = virt_domain_find_uuid(self->host, self->asked->machine->uuid, error);
     virt_state state;
 
@@ -185,12 +172,12 @@ void accept_settle(target *self)
 {
     g_autoptr(GError) error = NULL;
 
-    insist(self, ensure_running);
+    insist(self->status, ensure_running, reopen, self);
     if (see_running(self, &error)) {
         if (self->session)
             (void)control_send(self->session, CONTROL_ALIVE, NULL, NULL);
     } else {
         log_warning("%s", error->message);
     }
-    insist(self, define);
+    insist(self->status, define, reopen, self);
 }

@@ -13,12 +13,11 @@
 
 #include "base/log.h"
 #include "migrate/control.h"
+#include "migrate/insist.h"
 #include "migrate/peer.h"
 #include "relay/permit.h"
 
 #define LOG_AREA "handover"
-
-#define ASK_PAUSE (2 * G_TIME_SPAN_SECOND)
 
 /* Waits for an answer over the session as long as there is one. */
 static verdict wait_for_answer(source *self)
@@ -33,50 +32,80 @@ static verdict wait_for_answer(source *self)
     return said;
 }
 
-/* The session is gone: asks over the control port until the target answers. The token goes along, so that asking is
- * committing: a target that has not decided yet decides now. */
-static verdict ask_until_answered(source *self, const char *token)
+typedef struct {
+    source *self;
+    const char *token;
+    gboolean started; /* out */
+} question;
+
+/* The session is gone: asks over the control port. The token goes along, so that asking is committing: a target that has
+ * not decided yet decides now. */
+static gboolean ask(void *user, GError **error)
 {
-    g_autofree char *waiting = g_strdup_printf(
-        "%s has not said whether it has started %s; the guest stays paused until it does "
-        "(asking every two seconds)",
-        self->asked->target, self->landing->machine->name);
+    question *q = user;
+    source *self = q->self;
+    const char *name = self->landing->machine->name, *target = self->asked->target;
 
-    for (;;) {
-        g_autoptr(GError) error = NULL;
-        gboolean started;
+    if (peer_commit(self->work, target, self->work->id, q->token, &q->started, error))
+        return TRUE;
+    g_prefix_error(error,
+                   "%s must say whether it has started %s, which stays paused here until then: start ferryd on %s or "
+                   "mend the way to its control port, and do not resume the VM by hand, for it may run there (asking "
+                   "every 2 seconds): ",
+                   target, name, target);
+    return FALSE;
+}
 
-        if (peer_commit(self->work, self->asked->target, self->work->id, token, &started, &error))
-            return started ? VERDICT_STARTED : VERDICT_REFUSED;
-        log_warning("%s: %s", waiting, error->message);
-        status_set_waiting(self->status, waiting);
-        g_mutex_lock(&self->lock);
-        g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + ASK_PAUSE);
-        g_mutex_unlock(&self->lock);
-    }
+/* The guest that was stopped here. The connection of the move is only borrowed: others use it. */
+typedef struct {
+    source *self;
+    virt_host *host;     /* our own, after the first try; else NULL */
+    virt_domain *domain; /* NULL: gone */
+} leftover;
+
+static gboolean destroy(void *user, GError **error)
+{
+    leftover *left = user;
+
+    if (!left->domain || virt_domain_destroy(left->domain, error))
+        return TRUE;
+    g_prefix_error(error, "%s runs at %s now, and its stopped copy here cannot be removed yet: ",
+                   left->self->landing->machine->name, left->self->asked->target);
+    return FALSE;
+}
+
+static void find_again(void *user)
+{
+    leftover *left = user;
+    g_autoptr(GError) why = NULL;
+    virt_domain *again;
+
+    if (!insist_open_host(left->self->work, &left->host, NULL))
+        return;
+    again = virt_domain_find_uuid(left->host, left->self->landing->machine->uuid, &why);
+    if (!again && !g_error_matches(why, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        return;
+    if (left->domain != left->self->domain)
+        virt_domain_free(left->domain);
+    left->domain = again;
 }
 
 /* The target runs the guest; ours must not exist any more, so this does not return before it is gone. */
 static void destroy_source(source *self)
 {
-    while (self->domain) {
-        g_autoptr(GError) error = NULL;
+    leftover left = {.self = self, .domain = self->domain};
 
-        if (virt_domain_destroy(self->domain, &error))
-            return;
-        log_error("%s runs at %s now, and its stopped copy here cannot be removed yet: %s",
-                  self->landing->machine->name, self->asked->target, error->message);
-        status_set_waiting(self->status, error->message);
-        g_usleep(ASK_PAUSE);
-        /* libvirtd may have been restarted under us. The old connection stays: others use it. */
-        g_autoptr(virt_host) host = virt_host_open(self->work->conf->libvirt_socket, NULL);
-        g_autoptr(GError) why = NULL;
-        g_autoptr(virt_domain) again =
-            host ? virt_domain_find_uuid(host, self->landing->machine->uuid, &why) : NULL;
-        if (again ? virt_domain_destroy(again, NULL)
-                  : g_error_matches(why, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-            return;
-    }
+    insist(self->status, destroy, find_again, &left);
+    if (left.domain != self->domain)
+        virt_domain_free(left.domain);
+    virt_host_close(left.host);
+}
+
+static gboolean take_back(void *user, GError **error)
+{
+    question *q = user;
+
+    return status_decide(q->self->status, DECISION_TAKEN_BACK, q->token, error);
 }
 
 verdict handover_settle(source *self, const char *token)
@@ -84,31 +113,27 @@ verdict handover_settle(source *self, const char *token)
     g_autofree char *waiting = g_strdup_printf(
         "the word of %s whether it has started %s, which stays paused here until then",
         self->asked->target, self->landing->machine->name);
+    question asked = {.self = self, .token = token};
     gint64 suspended_at;
     verdict said;
 
     status_set_waiting(self->status, waiting);
     said = wait_for_answer(self);
-
-    if (said == VERDICT_NONE)
-        said = ask_until_answered(self, token);
+    if (said == VERDICT_NONE) {
+        insist(self->status, ask, NULL, &asked);
+        said = asked.started ? VERDICT_STARTED : VERDICT_REFUSED;
+    }
     status_set_waiting(self->status, NULL);
-    if (said == VERDICT_STARTED) {
-        g_mutex_lock(&self->lock);
-        suspended_at = self->suspended_at;
-        g_mutex_unlock(&self->lock);
-        if (suspended_at)
-            status_set_blackout(self->status, g_get_monotonic_time() - suspended_at);
-        destroy_source(self);
+    if (said == VERDICT_REFUSED) {
+        insist(self->status, take_back, NULL, &asked);
         return said;
     }
-    for (;;) {
-        g_autoptr(GError) error = NULL;
-        if (status_decide(self->status, DECISION_TAKEN_BACK, token, &error))
-            break;
-        log_error("%s", error->message);
-        g_usleep(ASK_PAUSE);
-    }
+    g_mutex_lock(&self->lock);
+    suspended_at = self->suspended_at;
+    g_mutex_unlock(&self->lock);
+    if (suspended_at)
+        status_set_blackout(self->status, g_get_monotonic_time() - suspended_at);
+    destroy_source(self);
     return said;
 }
 

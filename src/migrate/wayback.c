@@ -11,6 +11,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "migrate/control.h"
+#include "migrate/insist.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +20,6 @@
 
 #define LOG_AREA "cleaning"
 
-#define RETRY_PAUSE      (2 * G_USEC_PER_SEC)
 #define PROOF_TIMEOUT    (60 * G_TIME_SPAN_SECOND)
 #define KEEP_WITHOUT_PROOF 24 /* hours, when deletion was asked for and the proof did not come */
 #define FINISH_TIMEOUT_MS 5000
@@ -75,9 +75,16 @@ static gboolean undefine(source *self, GError **error)
     return virt_domain_undefine(domain, error);
 }
 
+typedef struct {
+    source *self;
+    gint64 hours; /* the disks are kept */
+} retirement;
+
 /* Everything that must be gone before the VM counts as moved. */
-static gboolean retire(source *self, gint64 hours, GError **error)
+static gboolean retire(void *user, GError **error)
 {
+    source *self = ((retirement *)user)->self;
+    gint64 hours = ((retirement *)user)->hours;
     gint64 until = g_get_real_time() / G_USEC_PER_SEC + hours * 3600;
     g_autoptr(GPtrArray) kept = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *path = settings_journal(self->work->conf);
@@ -112,8 +119,9 @@ static gboolean wait_for_proof(source *self)
     return alive;
 }
 
-static gboolean delete_disks(source *self, GError **error)
+static gboolean delete_disks(void *user, GError **error)
 {
+    source *self = user;
     g_autofree char *path = settings_journal(self->work->conf);
     g_autoptr(journal) book = journal_open(path, FALSE, error);
     const char *none[] = {NULL};
@@ -135,31 +143,12 @@ static gboolean delete_disks(source *self, GError **error)
     return TRUE;
 }
 
-/* `step` until it succeeds: past the commit there is no way but forward. */
-static void insist(source *self, gboolean (*step)(source *, gint64, GError **), gint64 hours)
-{
-    for (;;) {
-        g_autoptr(GError) error = NULL;
-
-        if (step(self, hours, &error))
-            break;
-        log_warning("%s (trying again)", error->message);
-        status_set_waiting(self->status, error->message);
-        g_usleep(RETRY_PAUSE);
-    }
-    status_set_waiting(self->status, NULL);
-}
-
-static gboolean delete_step(source *self, gint64 hours, GError **error)
-{
-    return delete_disks(self, error);
-}
-
 void wayback_clean(source *self)
 {
     gint64 asked = self->asked->way_back >= 0 ? self->asked->way_back : self->work->conf->way_back;
+    retirement all = {.self = self, .hours = asked > 0 ? asked : KEEP_WITHOUT_PROOF};
 
-    insist(self, retire, asked > 0 ? asked : KEEP_WITHOUT_PROOF);
+    insist(self->status, retire, NULL, &all);
     if (!wait_for_proof(self)) {
         g_autoptr(findings) found = findings_new();
         findings_add(found, 1090, FINDING_NOTE, self->landing->machine->name,
@@ -168,7 +157,7 @@ void wayback_clean(source *self)
                      self->asked->target);
         status_take_findings(self->status, found);
     } else if (asked == 0) {
-        insist(self, delete_step, 0);
+        insist(self->status, delete_disks, NULL, self);
     }
     if (self->session) {
         (void)control_send(self->session, CONTROL_DONE, NULL, NULL);
