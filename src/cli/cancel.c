@@ -5,7 +5,16 @@
 static const char about[] =
     "ID is a move's ID, the first 4 or more digits of it, or the name of a VM (its latest move).\n"
     "A move can be cancelled until it is committed. This command does not wait for the end:\n"
-    "'ferry status ID --watch' does.";
+    "'ferry status ID --watch' does. A move that Ferry cannot go on with (its status says so) is\n"
+    "closed instead: nothing is done to the VM.";
+
+/* The end of a move that was stuck: nobody cancels anything. */
+static gboolean was_closed(JsonObject *answer)
+{
+    const char *phase;
+
+    return json_opt_string(answer, "phase", &phase, NULL, NULL) && !g_strcmp0(phase, "failed");
+}
 
 int cancel_command(cli *self, GStrv *args)
 {
@@ -20,6 +29,8 @@ int cancel_command(cli *self, GStrv *args)
     if (!answer)
         return status;
     if (!cli_print_json(self, answer))
-        out_line(self->out, OUT_PLAIN, "The move is being cancelled; the VM goes on where it is.");
+        out_line(self->out, OUT_PLAIN, "%s",
+                 was_closed(answer) ? "The move is closed; the VM and its disks are as they were."
+                                    : "The move is being cancelled; the VM goes on where it is.");
     return CLI_OK;
 }

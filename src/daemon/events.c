@@ -3,6 +3,7 @@
 #include "daemon/events.h"
 
 #include "base/log.h"
+#include "daemon/stuck.h"
 
 #include <string.h>
 
@@ -65,6 +66,7 @@ static void on_answer(const char *id, int code, JsonObject *body, gpointer user)
 {
     ferryd *self = user;
 
+    replies_set(self->answered, id, code, body);
     pending_answer(self->starts, id, (guint)code, body);
     if (code >= 300) /* it only tidies up now */
         release(self, id);
@@ -75,13 +77,29 @@ static void on_decision(const char *id, const char *decision, gpointer user)
     ferryd *self = user;
     g_autoptr(JsonObject) body = json_object_new();
 
+    /* Who waits with the right token is sent away with the wrong one, and will ask again. */
+    if (!strcmp(decision, "another-token")) {
+        pending_fail(self->commits, id, 409, "conflict", "this landing knows another token");
+        return;
+    }
     json_object_set_string_member(body, "decision", decision);
     pending_answer(self->commits, id, 200, body);
+}
+
+static void on_stuck(const char *id, const char *why, gpointer user)
+{
+    stuck_add(user, id, why);
 }
 
 /* The worker is gone and the journal says that its migration has not ended. */
 static void recover(ferryd *self, const journal_entry *entry)
 {
+    if (stuck_has(self, entry->id)) {
+        pending_fail(self->ends, entry->id, 503, "busy", "somebody has to look after it first");
+        stuck_show(self, entry);
+        release(self, entry->id);
+        return;
+    }
     moves_set_entry(self->known, entry, RESTARTING);
     pending_fail(self->ends, entry->id, 503, "busy", "its worker is just being started; try again");
     recovery_schedule(self->recoveries, entry->id);
@@ -122,6 +140,7 @@ static void on_gone(const char *id, gboolean properly, gpointer user)
     pending_fail(self->commits, id, 503, "busy", "its worker is just being started; try again");
     if (g_hash_table_remove(self->fleeting, id))
         return;
+    replies_end(self->answered, id);
     entry = journal_find(self->book, id, &error);
     if (error)
         log_error("%.8s: %s", id, error->message);
@@ -138,6 +157,7 @@ workers_events events_of_workers(ferryd *self)
     return (workers_events){.status = on_status,
                             .answer = on_answer,
                             .decision = on_decision,
+                            .stuck = on_stuck,
                             .gone = on_gone,
                             .user = self};
 }

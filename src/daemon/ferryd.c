@@ -144,6 +144,7 @@ static gboolean on_minute(gpointer user)
 
     self->minute = 0;
     moves_prune(self->known);
+    replies_prune(self->answered);
     s->self = self;
     s->path = settings_journal(self->conf);
     ferryd_run(self, do_sweep, sweep_done, s);
@@ -172,6 +173,8 @@ ferryd *ferryd_new(const char *config, GError **error)
         return NULL;
     self->fleeting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->owners = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    self->stuck = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    self->answered = replies_new();
     self->pairing = token_new();
     self->kept = expiry_new();
     self->leaving = admission_new(self->conf->max_outgoing);
@@ -220,6 +223,8 @@ void ferryd_free(ferryd *self)
     token_free(self->pairing);
     g_clear_pointer(&self->fleeting, g_hash_table_unref);
     g_clear_pointer(&self->owners, g_hash_table_unref);
+    g_clear_pointer(&self->stuck, g_hash_table_unref);
+    replies_free(self->answered);
     journal_close(self->book);
     g_free(self->host_uuid);
     pki_free(self->identity);

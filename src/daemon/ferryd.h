@@ -17,6 +17,7 @@
 #include "daemon/outgoing.h"
 #include "daemon/pending.h"
 #include "daemon/recovery.h"
+#include "daemon/replies.h"
 #include "daemon/token.h"
 #include "daemon/workers.h"
 #include "migrate/settings.h"
@@ -40,6 +41,8 @@ typedef struct ferryd {
     pending *ends;      /* wait for a landing to be gone */
     GHashTable *owners; /* id -> peer: landings begun since ferryd runs (their workers may not have
                            reported yet) */
+    replies *answered;    /* what landings were answered */
+    GHashTable *stuck;    /* id -> why: see stuck.h */
     GHashTable *fleeting; /* set: ids of comparisons, which are no moves */
     token *pairing;
     expiry *kept;

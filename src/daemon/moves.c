@@ -138,6 +138,19 @@ void moves_set(moves *self, const char *id, JsonObject *status)
         self->changed(m->id, now, self->user);
 }
 
+/* An entry of another version may name a phase of its own; what counts is whether it is over, and
+ * whether there is a way back. */
+static const char *shown_phase(const journal_entry *entry)
+{
+    phase known;
+
+    if (phase_from_name(entry->phase, &known))
+        return entry->phase;
+    return phase_name(entry->ended                         ? PHASE_FAILED
+                      : entry->decision == DECISION_NONE ? PHASE_LANDING
+                                                         : PHASE_COMMITTING);
+}
+
 static JsonObject *from_entry(const journal_entry *entry)
 {
     g_autoptr(JsonObject) stored = entry->status ? json_parse(entry->status, -1, NULL) : NULL;
@@ -148,7 +161,7 @@ static JsonObject *from_entry(const journal_entry *entry)
     json_object_set_string_member(status, "vm", entry->vm);
     json_object_set_string_member(status, "vm_uuid", entry->vm_uuid);
     json_object_set_string_member(status, "peer", entry->peer);
-    json_object_set_string_member(status, "phase", entry->phase);
+    json_object_set_string_member(status, "phase", shown_phase(entry));
     json_object_set_double_member(status, "began", (double)entry->began / G_USEC_PER_SEC);
     if (entry->ended)
         json_object_set_double_member(status, "ended", (double)entry->ended / G_USEC_PER_SEC);

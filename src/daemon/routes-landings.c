@@ -4,6 +4,7 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "daemon/stuck.h"
 
 #include <string.h>
 
@@ -31,8 +32,20 @@ static gboolean is_taken(ferryd *self, const char *id)
     return earlier || workers_has(self->crew, id) || moves_get(self->known, id, NULL, NULL, NULL);
 }
 
+/* The same landing once more: whoever asked has not heard the answer. */
+static void land_again(ferryd *self, exchange *x, const char *id)
+{
+    int code;
+    JsonObject *body = replies_get(self->answered, id, &code);
+
+    if (body)
+        exchange_answer(x, (guint)code, json_object_ref(body));
+    else
+        pending_add(self->starts, id, x);
+}
+
 /* The slot is held: begin. */
-static void land(ferryd *self, exchange *x, const char *id, JsonObject *start)
+static void land(ferryd *self, exchange *x, const char *id, JsonObject *start, const char *text)
 {
     g_autoptr(GError) error = NULL;
 
@@ -44,6 +57,7 @@ static void land(ferryd *self, exchange *x, const char *id, JsonObject *start)
         return;
     }
     g_hash_table_replace(self->owners, g_strdup(id), g_strdup(exchange_peer(x)));
+    replies_begin(self->answered, id, exchange_peer(x), text);
     pending_add(self->starts, id, x);
 }
 
@@ -82,12 +96,16 @@ void routes_land(exchange *x, gpointer user)
             self->conf->name);
     else if (dry_run)
         ferryd_compare(self, start, x);
+    else if (replies_same(self->answered, id, exchange_peer(x), text))
+        land_again(self, x, id);
     else if (is_taken(self, id))
-        exchange_fail(x, 409, "conflict", "%s knows a migration %s already", self->conf->name, id);
+        exchange_fail(x, 409, "conflict",
+                      "%s knows a migration %s already, and not the same: ask with another id",
+                      self->conf->name, id);
     else if (!admission_ask(self->arriving, id, PATIENCE_US, g_get_monotonic_time(), &ahead))
         busy(self, x, ahead);
     else
-        land(self, x, id, start);
+        land(self, x, id, start, text);
 }
 
 typedef enum { NOT_THEIRS, UNDER_WAY, OVER } landing_state;
@@ -115,6 +133,15 @@ static landing_state look(ferryd *self, exchange *x, char **id, journal_entry **
         !g_ascii_strcasecmp((*entry)->peer, exchange_peer(x)))
         return OVER;
     return NOT_THEIRS;
+}
+
+/* Its worker cannot be told. */
+static void no_worker(ferryd *self, exchange *x, const char *id)
+{
+    if (stuck_has(self, id))
+        stuck_answer(self, x);
+    else
+        exchange_fail(x, 503, "busy", "its worker is just being started; try again");
 }
 
 static void unknown(exchange *x, const char *id)
@@ -149,7 +176,7 @@ void routes_end_landing(exchange *x, gpointer user)
         (void)workers_send(self->crew, id, message, -1, NULL); /* else it is just about to go */
         pending_add(self->ends, id, x);
     } else {
-        exchange_fail(x, 503, "busy", "its worker is just being started; try again");
+        no_worker(self, x, id);
     }
 }
 
@@ -188,15 +215,15 @@ void routes_commit_landing(exchange *x, gpointer user)
         if (workers_send(self->crew, id, message, -1, NULL))
             pending_add(self->commits, id, x);
         else
-            exchange_fail(x, 503, "busy", "its worker is just being started; try again");
+            no_worker(self, x, id);
     } else if (entry->decision == DECISION_ACCEPTED && !g_strcmp0(entry->token, text)) {
         answer_decision(x, "accepted");
     } else if (entry->decision == DECISION_ACCEPTED) {
-        exchange_fail(x, 409, "conflict", "this landing was accepted with another token");
+        exchange_fail(x, 409, "conflict", "this landing knows another token");
     } else if (entry->ended) {
         /* Refused, or ended before any token came: nobody will ever accept it. */
         answer_decision(x, "refused");
     } else {
-        exchange_fail(x, 503, "busy", "its worker is just being started; try again");
+        no_worker(self, x, id);
     }
 }

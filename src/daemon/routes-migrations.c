@@ -4,6 +4,7 @@
 #include "daemon/routes.h"
 
 #include "base/log.h"
+#include "daemon/stuck.h"
 
 #include <string.h>
 
@@ -129,6 +130,11 @@ void routes_cancel(exchange *x, gpointer user)
         return;
     if (!moves_get(self->known, id, &now, NULL, NULL) || phase_is_final(now)) {
         exchange_fail(x, 409, "conflict", "this move has ended already");
+    } else if (stuck_has(self, id)) {
+        if (stuck_close(self, id, &error))
+            exchange_answer(x, 202, moves_find(self->known, id, NULL));
+        else
+            exchange_fail(x, 500, "internal", "the move cannot be closed: %s", error->message);
     } else if (!phase_may_cancel(now)) {
         exchange_fail(
             x, 409, "conflict",

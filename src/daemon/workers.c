@@ -119,7 +119,7 @@ static gboolean understand(worker *w, GBytes *packet, GError **error)
     const workers_events *tell = &self->events;
     g_autoptr(JsonObject) message =
         json_parse(g_bytes_get_data(packet, NULL), (gssize)g_bytes_get_size(packet), error);
-    const char *event, *decision;
+    const char *event, *text;
     JsonObject *object;
     gint64 code;
 
@@ -135,9 +135,13 @@ static gboolean understand(worker *w, GBytes *packet, GError **error)
             return FALSE;
         tell->answer(w->id, (int)code, object, tell->user);
     } else if (!strcmp(event, "decision")) {
-        if (!json_get_string(message, "decision", &decision, error))
+        if (!json_get_string(message, "decision", &text, error))
             return FALSE;
-        tell->decision(w->id, decision, tell->user);
+        tell->decision(w->id, text, tell->user);
+    } else if (!strcmp(event, "stuck")) {
+        if (!json_get_string(message, "why", &text, error))
+            return FALSE;
+        tell->stuck(w->id, text, tell->user);
     } else if (!strcmp(event, "ended")) {
         w->ended = TRUE;
     } else {

@@ -15,6 +15,8 @@ typedef struct {
     void (*status)(const char *id, JsonObject *status, gpointer user);
     void (*answer)(const char *id, int code, JsonObject *body, gpointer user);
     void (*decision)(const char *id, const char *decision, gpointer user);
+    /* Recovering: it does not understand what the journal has of its migration, and ends. */
+    void (*stuck)(const char *id, const char *why, gpointer user);
     /* Its id is free again. `properly`: it had said that it has ended. */
     void (*gone)(const char *id, gboolean properly, gpointer user);
     gpointer user;

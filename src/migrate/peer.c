@@ -83,15 +83,20 @@ gboolean peer_commit(const job *work, const char *peer, const char *id, const ch
     g_autofree char *path = g_strdup_printf("/v1/landings/%s/commit", id);
     g_autoptr(JsonObject) body = json_object_new();
     g_autoptr(JsonObject) answer = NULL;
-    const char *decision;
+    const char *decision, *text;
+    JsonObject *said;
     int code;
 
     json_object_set_string_member(body, "token", token);
     if (!peer_call(work, peer, "POST", path, body, &code, &answer, error))
         return FALSE;
     if (code != 200) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s answered with HTTP status %d", peer,
-                    code);
+        if (answer && json_get_object(answer, "error", &said, NULL) &&
+            json_get_string(said, "text", &text, NULL))
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", peer, text);
+        else
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s answered with HTTP status %d",
+                        peer, code);
         return FALSE;
     }
     if (!json_get_string(answer, "decision", &decision, error))

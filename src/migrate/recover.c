@@ -9,102 +9,111 @@
 #include "migrate/source-inside.h"
 #include "migrate/target-inside.h"
 
-#include "base/log.h"
+#include "migrate/insist.h"
 
-#define LOG_AREA "recover"
+/* The VM as libvirt has it. */
+typedef struct {
+    const job *work;
+    virt_host *host; /* libvirtd may have gone down together with us: nothing can be decided without it */
+    const char *uuid;
+    virt_domain *found; /* out; NULL: it is certain that there is no such VM here */
+} search;
 
-#define RETRY_PAUSE (2 * G_USEC_PER_SEC)
-
-/* libvirtd may have gone down together with us: nothing can be decided without it. */
-static virt_host *open_host(const job *work, status *shown)
+static gboolean open_host(void *user, GError **error)
 {
-    for (;;) {
-        g_autoptr(GError) error = NULL;
-        virt_host *host = virt_host_open(work->conf->libvirt_socket, &error);
+    search *s = user;
 
-        if (host)
-            return host;
-        log_warning("%s (trying again)", error->message);
-        status_set_waiting(shown, error->message);
-        g_usleep(RETRY_PAUSE);
-    }
+    return insist_open_host(s->work, &s->host, error);
 }
 
-/* NULL: it is certain that there is no such VM here. */
-static virt_domain *find_vm(const job *work, status *shown, virt_host **host, const char *uuid)
+static gboolean find_vm(void *user, GError **error)
 {
-    for (;;) {
-        g_autoptr(GError) error = NULL;
-        virt_domain *found = virt_domain_find_uuid(*host, uuid, &error);
+    search *s = user;
 
-        if (found || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-            return found;
-        log_warning("%s (trying again)", error->message);
-        g_usleep(RETRY_PAUSE);
-        virt_host_close(*host);
-        *host = open_host(work, shown);
-    }
+    s->found = virt_domain_find_uuid(s->host, s->uuid, error);
+    if (!s->found && !g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        return FALSE;
+    g_clear_error(error);
+    return TRUE;
 }
 
-static landing_request *journaled_landing(const journal_entry *entry, JsonObject **details,
-                                          GError **error)
+static void reopen(void *user)
 {
+    (void)open_host(user, NULL);
+}
+
+/* Absent is NULL without an error: the worker died before it had looked at the VM. */
+static landing_request *journaled_landing(const journal_entry *entry, GError **error)
+{
+    g_autoptr(JsonObject) details = json_parse(entry->details ? entry->details : "{}", -1, error);
     JsonObject *landing;
 
-    *details = json_parse(entry->details ? entry->details : "{}", -1, error);
-    if (!*details || !json_get_object(*details, "landing", &landing, error))
+    if (!details)
         return NULL;
-    return landing_request_from_json(landing, error);
+    if (!json_object_has_member(details, "landing") && entry->decision == DECISION_NONE)
+        return NULL;
+    return json_get_object(details, "landing", &landing, error)
+               ? landing_request_from_json(landing, error)
+               : NULL;
 }
 
-void source_recover(source *self, const journal_entry *entry)
+static plan *journaled_plan(const journal_entry *entry, GError **error)
 {
-    g_autoptr(JsonObject) details = NULL;
-    g_autoptr(GError) error = NULL;
-    gboolean moved = entry->decision == DECISION_GIVEN_UP;
+    g_autoptr(JsonObject) details = json_parse(entry->details ? entry->details : "{}", -1, error);
+    JsonObject *made;
 
-    self->recovering = TRUE;
-    if (!status_restore(self->status, entry, &error)) {
-        (void)source_fail(self, error);
-        return;
+    return details && json_get_object(details, "plan", &made, error) ? plan_from_json(made, error)
+                                                                     : NULL;
+}
+
+gboolean source_recover(source *self, const journal_entry *entry, GError **error)
+{
+    gboolean moved = entry->decision == DECISION_GIVEN_UP;
+    g_autoptr(GError) unreadable = NULL;
+    search s = {.work = self->work};
+
+    self->landing = journaled_landing(entry, &unreadable);
+    if (unreadable) {
+        g_propagate_error(error, g_steal_pointer(&unreadable));
+        return FALSE;
     }
-    self->landing = journaled_landing(entry, &details, NULL);
+    if (!status_restore(self->status, entry, error))
+        return FALSE;
     if (!self->landing) {
         /* It died before it had looked at the VM: nothing has been touched. */
-        self->recovering = FALSE;
         status_set_error(self->status, "worker-died", "ferry-worker died while %s; nothing has changed",
                          entry->phase);
         source_finish(self, FALSE);
-        return;
+        return TRUE;
     }
-    self->host = open_host(self->work, self->status);
-    status_set_vm(self->status, self->landing->machine->name, self->landing->machine->uuid);
-    self->domain = find_vm(self->work, self->status, &self->host, self->landing->machine->uuid);
+    self->recovering = TRUE;
+    s.uuid = self->landing->machine->uuid;
+    status_set_vm(self->status, self->landing->machine->name, s.uuid);
+    insist(self->status, open_host, NULL, &s);
+    insist(self->status, find_vm, reopen, &s);
+    self->host = s.host;
+    self->domain = s.found;
     if (moved && status_phase(self->status) == PHASE_COMMITTING)
         moved = handover_settle(self, entry->token) == VERDICT_STARTED;
     if (!moved)
         status_set_error(self->status, "worker-died", "ferry-worker died while %s; %s goes on here",
                          entry->phase, self->landing->machine->name);
     source_finish(self, moved);
+    return TRUE;
 }
 
-void target_recover(target *self, const journal_entry *entry)
+gboolean target_recover(target *self, const journal_entry *entry, GError **error)
 {
-    g_autoptr(JsonObject) details = NULL;
-    g_autoptr(GError) error = NULL;
-    JsonObject *made;
     gboolean ours = entry->decision == DECISION_ACCEPTED;
+    search s = {.work = self->work};
 
-    details = json_parse(entry->details ? entry->details : "{}", -1, &error);
-    if (!details || !json_get_object(details, "plan", &made, &error) ||
-        !(self->made = plan_from_json(made, &error)) ||
-        !status_restore(self->status, entry, &error)) {
-        status_set_error(self->status, "internal", "journal: %s", error->message);
-        return;
-    }
+    self->made = journaled_plan(entry, error);
+    if (!self->made || !status_restore(self->status, entry, error))
+        return FALSE;
     self->prepared = TRUE;
     self->token = g_strdup(entry->token);
-    self->host = open_host(self->work, self->status);
+    insist(self->status, open_host, NULL, &s);
+    self->host = s.host;
     if (!ours)
         status_set_error(self->status, "worker-died", "ferry-worker died while %s", entry->phase);
     g_mutex_lock(&self->lock);
@@ -113,4 +122,5 @@ void target_recover(target *self, const journal_entry *entry)
     if (ours)
         target_answer_asking(self);
     target_finish(self, ours);
+    return TRUE;
 }

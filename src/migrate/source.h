@@ -25,8 +25,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(source, source_free)
 
 /* Blocks until the move has ended, whatever the end. Once. */
 void source_run(source *self);
-/* After a crash: brings what `entry` says was under way to its end (docs/design.md, "After a crash"). Instead of source_run. */
-void source_recover(source *self, const journal_entry *entry);
+/* After a crash: brings what `entry` says was under way to its end (docs/design.md, "After a crash"). Instead of source_run.
+ * FALSE: the entry cannot be understood; nothing has been touched. */
+gboolean source_recover(source *self, const journal_entry *entry, GError **error);
 /* Any thread. FALSE: past the commit point. */
 gboolean source_cancel(source *self, const char *why);
 status *source_status(source *self);

@@ -520,21 +520,20 @@ void target_answer_asking(target *self)
     }
 }
 
-void target_commit(target *self, const char *token, void (*answer)(gboolean accepted, void *user),
-                   void *user)
+gboolean target_commit(target *self, const char *token,
+                       void (*answer)(gboolean accepted, void *user), void *user)
 {
-    asking *one = g_new(asking, 1);
+    asking *one;
     gboolean settled;
 
-    *one = (asking){.answer = answer, .user = user};
     g_mutex_lock(&self->lock);
-    if (self->token && strcmp(self->token, token)) {
-        /* Neither answer would be true of this token; the asker keeps asking. */
+    if (self->token && strcmp(self->token, token) && !(self->settled && !self->accepted)) {
         log_warning("%s came with another token than the one known", self->peer);
         g_mutex_unlock(&self->lock);
-        g_free(one);
-        return;
+        return FALSE;
     }
+    one = g_new(asking, 1);
+    *one = (asking){.answer = answer, .user = user};
     g_ptr_array_add(self->asking, one);
     if (!self->token)
         self->token = g_strdup(token);
@@ -542,4 +541,5 @@ void target_commit(target *self, const char *token, void (*answer)(gboolean acce
     leave_word(self);
     if (settled)
         target_answer_asking(self);
+    return TRUE;
 }

@@ -20,15 +20,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(target, target_free)
 
 /* Blocks until the landing has ended, whatever the end. Once. */
 void target_run(target *self);
-/* After a crash: an accepted guest is made to run, anything else is refused durably and tidied. Instead of target_run. */
-void target_recover(target *self, const journal_entry *entry);
+/* After a crash: an accepted guest is made to run, anything else is refused durably and tidied. Instead of target_run.
+ * FALSE: the entry cannot be understood; nothing has been touched. */
+gboolean target_recover(target *self, const journal_entry *entry, GError **error);
 
 /* Any thread. A data connection whose preamble has been read; does TLS in a thread of its own. Takes `fd` over. */
 void target_add_connection(target *self, unsigned index, int fd);
 /* Any thread. FALSE: past the commit point. */
 gboolean target_cancel(target *self, const char *why);
 /* Any thread. The token by the control port, when the session is gone; the answer comes through `answer`, once the
- * decision has been made: body {"decision": "accepted" or "refused"}. */
-void target_commit(target *self, const char *token, void (*answer)(gboolean accepted, void *user),
-                   void *user);
+ * decision has been made: body {"decision": "accepted" or "refused"}. FALSE: another token is known, so that neither
+ * would be true of this one (I1), and there will be no answer. A refusal is true of every token. */
+gboolean target_commit(target *self, const char *token,
+                       void (*answer)(gboolean accepted, void *user), void *user);
 status *target_status(target *self);

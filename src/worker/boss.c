@@ -15,12 +15,13 @@
 
 #define STATUS_PAUSE_MS 250
 #define SEND_TIMEOUT_S  5 /* a ferryd that is stopped must not stop us */
+#define END_PATIENCE_S  10 /* for a ferryd that is about to connect, when there is something left to tell it */
 
 struct boss {
     boss_setup setup;
     char *path;
     int listener, connection;
-    guint listener_source, connection_source, timer;
+    guint listener_source, connection_source, timer, patience;
     char *phase;       /* last sent */
     GQueue *unsent;    /* of JsonObject: events for a connection that is not there */
     gint pending;      /* atomic: a look at the status is on its way to the main thread */
@@ -209,6 +210,14 @@ boss *boss_new(const char *path, const boss_setup *setup, GError **error)
     return self;
 }
 
+static gboolean on_patience(gpointer user)
+{
+    boss *self = user;
+
+    self->patience = 0;
+    return G_SOURCE_REMOVE;
+}
+
 void boss_end(boss *self)
 {
     g_autoptr(JsonObject) ended = json_object_new();
@@ -216,6 +225,10 @@ void boss_end(boss *self)
     /* What other threads have left for us goes out first. */
     while (g_main_context_iteration(NULL, FALSE))
         ;
+    self->patience = g_timeout_add_seconds(END_PATIENCE_S, on_patience, self);
+    while (self->patience && !g_queue_is_empty(self->unsent))
+        g_main_context_iteration(NULL, TRUE);
+    g_clear_handle_id(&self->patience, g_source_remove);
     send_status(self);
     json_object_set_string_member(ended, "event", "ended");
     (void)send_now(self, ended);

@@ -24,5 +24,6 @@ void boss_free(boss *self);
 void boss_changed(boss *self);
 /* Any thread. Sends an event (takes it over) when there is a connection, or as soon as there is one. */
 void boss_send(boss *self, JsonObject *event);
-/* Main thread: the last status and "ended", if anybody is there to hear it. */
+/* Main thread: the last status and "ended", if anybody is there to hear it. Waits a while for somebody if there are
+ * events not yet sent. */
 void boss_end(boss *self);

@@ -69,18 +69,32 @@ static gboolean quit(gpointer user)
     return G_SOURCE_REMOVE;
 }
 
+/* What the journal has cannot be understood: ferryd tells people, and starts no other worker for it. */
+static void tell_stuck(worker *self, const GError *error)
+{
+    JsonObject *event = json_object_new();
+
+    log_error("the journal's entry cannot be understood: %s", error->message);
+    json_object_set_string_member(event, "event", "stuck");
+    json_object_set_string_member(event, "why", error->message);
+    boss_send(self->boss, event);
+}
+
 static gpointer run(gpointer user)
 {
     worker *self = user;
+    g_autoptr(GError) error = NULL;
 
     if (self->source && self->entry)
-        source_recover(self->source, self->entry);
+        (void)source_recover(self->source, self->entry, &error);
     else if (self->source)
         source_run(self->source);
     else if (self->entry)
-        target_recover(self->target, self->entry);
+        (void)target_recover(self->target, self->entry, &error);
     else
         target_run(self->target);
+    if (error)
+        tell_stuck(self, error);
     g_idle_add(quit, self);
     return NULL;
 }
@@ -163,14 +177,18 @@ static void cancel(worker *self, const char *why)
         (void)target_cancel(self->target, why);
 }
 
-static void on_decision(gboolean accepted, void *user)
+static void tell_decision(worker *self, const char *decision)
 {
-    worker *self = user;
     JsonObject *event = json_object_new();
 
     json_object_set_string_member(event, "event", "decision");
-    json_object_set_string_member(event, "decision", accepted ? "accepted" : "refused");
+    json_object_set_string_member(event, "decision", decision);
     boss_send(self->boss, event);
+}
+
+static void on_decision(gboolean accepted, void *user)
+{
+    tell_decision(user, accepted ? "accepted" : "refused");
 }
 
 static void on_message(JsonObject *message, int *fd, void *user)
@@ -192,7 +210,8 @@ static void on_message(JsonObject *message, int *fd, void *user)
         cancel(self, text);
     } else if (!strcmp(op, "commit") && self->target &&
                json_get_string(message, "token", &text, &error)) {
-        target_commit(self->target, text, on_decision, self);
+        if (!target_commit(self->target, text, on_decision, self))
+            tell_decision(self, "another-token");
     } else {
         log_warning("ferryd: \"%s\" is not possible now%s%s", op, error ? ": " : "",
                     error ? error->message : "");
@@ -217,19 +236,21 @@ static gboolean on_no_start(gpointer user)
     return G_SOURCE_REMOVE;
 }
 
+static gboolean find_entry(worker *self, GError **error)
+{
+    self->entry = journal_find(self->journal, self->id, error);
+    if (!self->entry && !*error)
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "the journal has no migration %s",
+                    self->id);
+    return self->entry != NULL;
+}
+
 /* The journal's entry decides which side we are. */
-static gboolean prepare_recovery(worker *self, GError **error)
+static gboolean understand_entry(worker *self, GError **error)
 {
     g_autoptr(JsonObject) details = NULL;
     JsonObject *part;
 
-    self->entry = journal_find(self->journal, self->id, error);
-    if (!self->entry) {
-        if (!*error)
-            g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "the journal has no migration %s",
-                        self->id);
-        return FALSE;
-    }
     details = json_parse(self->entry->details ? self->entry->details : "{}", -1, error);
     if (!details)
         return FALSE;
@@ -289,14 +310,20 @@ static gboolean work(worker *self, const char *config, const char *id, gboolean 
 {
     boss_setup setup = {.message = on_message, .status = show_status, .user = self};
     g_autofree char *socket = NULL;
+    g_autoptr(GError) unreadable = NULL;
 
     if (!set_up(self, config, id, error))
         return FALSE;
     socket = g_build_filename(self->work.dir, "worker.sock", NULL);
     self->boss = boss_new(socket, &setup, error);
     /* Source and target tell the boss from their first moment on. */
-    if (!self->boss || (recover && !prepare_recovery(self, error)))
+    if (!self->boss || (recover && !find_entry(self, error)))
         return FALSE;
+    if (recover && !understand_entry(self, &unreadable)) {
+        tell_stuck(self, unreadable);
+        boss_end(self->boss);
+        return TRUE;
+    }
     g_unix_signal_add(SIGTERM, on_sigterm, self);
     g_timeout_add_seconds(START_TIMEOUT_S, on_no_start, self);
     if (recover)

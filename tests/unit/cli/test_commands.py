@@ -174,6 +174,9 @@ class Moves(FerryCase):
         status, text, _ = self.ferry("cancel", ID)
         self.assertEqual((status, len(self.ferryd.requests("POST", f"/v1/migrations/{ID}/cancel"))), (0, 1))
         self.assertIn("being cancelled", text)
+        self.ferryd.on_cancel = (202, {"phase": "failed"})  # it was stuck
+        status, text, _ = self.ferry("cancel", ID)
+        self.assertEqual((status, text), (0, "The move is closed; the VM and its disks are as they were.\n"))
         self.ferryd.on_cancel = (409, refusal("conflict", "It has ended."))
         self.assertEqual(self.ferry("cancel", ID), (1, "", "ferry: It has ended.\n"))
 

@@ -5,8 +5,9 @@
  *
  * A move or landing begins, says "mirroring", and goes on until it is told to cancel (ends
  * cancelled) or gets SIGUSR1 (ends completed). With --recover it says "synchronizing" and goes on
- * likewise. VMs called "early-…" die before they have done anything. Every status has "pid", so
- * that tests can find it.
+ * likewise; of VMs called "unreadable" it says that it does not understand the journal. VMs called
+ * "early-…" die before they have done anything, landings of "slow" are answered on SIGUSR2. Every
+ * status has "pid", so that tests can find it.
  */
 #include "base/fdio.h"
 #include "base/json.h"
@@ -23,6 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define GOOD_LANDING "{\"findings\": [], \"port\": 1}"
+
 typedef struct {
     settings *conf;
     journal *book;
@@ -31,13 +34,17 @@ typedef struct {
     gint64 version;
     int listening, link;
     gboolean fleeting; /* a comparison: not in the journal */
+    gboolean stuck;    /* once ferryd is there to hear it */
 } fake;
 
-static volatile sig_atomic_t told_to_finish;
+static volatile sig_atomic_t told_to_finish, told_to_answer;
 
-static void on_usr1(int number)
+static void on_signal(int number)
 {
-    told_to_finish = 1;
+    if (number == SIGUSR1)
+        told_to_finish = 1;
+    else
+        told_to_answer = 1;
 }
 
 static void send_event(fake *f, JsonObject *event)
@@ -180,7 +187,8 @@ static void start_landing(fake *f, JsonObject *message)
         _exit(EXIT_FAILURE);
     begin_journal(f);
     enter(f, "mirroring");
-    answer(f, 201, "{\"findings\": [], \"port\": 1}");
+    if (strcmp(f->vm, "slow"))
+        answer(f, 201, GOOD_LANDING);
 }
 
 /* Whoever is at the other end of a channel hears which one it got. */
@@ -198,12 +206,13 @@ static void on_channel(JsonObject *message, int fd)
 static void on_commit(fake *f, JsonObject *message)
 {
     JsonObject *event = json_object_new();
+    gboolean known = journal_decide(f->book, f->id, DECISION_ACCEPTED,
+                                    json_object_get_string_member(message, "token"), NULL);
 
-    (void)journal_decide(f->book, f->id, DECISION_ACCEPTED,
-                         json_object_get_string_member(message, "token"), NULL);
-    enter(f, "committing");
+    if (known)
+        enter(f, "committing");
     json_object_set_string_member(event, "event", "decision");
-    json_object_set_string_member(event, "decision", "accepted");
+    json_object_set_string_member(event, "decision", known ? "accepted" : "another-token");
     send_event(f, event);
 }
 
@@ -226,9 +235,18 @@ static void on_message(fake *f, JsonObject *message, int fd)
 
 static void take_connection(fake *f)
 {
+    JsonObject *event;
+
     fdio_clear(&f->link);
     f->link = accept4(f->listening, NULL, NULL, SOCK_CLOEXEC);
     send_status(f);
+    if (!f->stuck)
+        return;
+    event = json_object_new();
+    json_object_set_string_member(event, "event", "stuck");
+    json_object_set_string_member(event, "why", "it is written in runes");
+    send_event(f, event);
+    end(f, NULL);
 }
 
 static void take_message(fake *f)
@@ -246,14 +264,18 @@ static void take_message(fake *f)
         on_message(f, message, fd);
 }
 
-static void serve(fake *f, const sigset_t *with_usr1)
+static void serve(fake *f, const sigset_t *with_signals)
 {
     for (;;) {
         struct pollfd p[2] = {{.fd = f->listening, .events = POLLIN},
                               {.fd = f->link, .events = POLLIN}};
-        int n = ppoll(p, 2, NULL, with_usr1);
+        int n = ppoll(p, 2, NULL, with_signals);
         if (told_to_finish)
             end(f, "completed");
+        if (told_to_answer) {
+            told_to_answer = 0;
+            answer(f, 201, GOOD_LANDING);
+        }
         if (n <= 0)
             continue;
         if (p[1].revents)
@@ -272,7 +294,9 @@ static void recover(fake *f)
     f->role = g_strdup(entry->role);
     f->vm = g_strdup(entry->vm);
     f->peer = g_strdup(entry->peer);
-    enter(f, "synchronizing");
+    f->stuck = !strcmp(f->vm, "unreadable");
+    if (!f->stuck)
+        enter(f, "synchronizing");
 }
 
 int main(int argc, char **argv)
@@ -286,15 +310,17 @@ int main(int argc, char **argv)
                                     {NULL}};
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) error = NULL;
-    struct sigaction action = {.sa_handler = on_usr1};
-    sigset_t usr1, before;
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t ours, before;
 
     signal(SIGPIPE, SIG_IGN);
     alarm(600); /* a test that failed may have forgotten it */
-    sigemptyset(&usr1);
-    sigaddset(&usr1, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &usr1, &before);
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGUSR1);
+    sigaddset(&ours, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &ours, &before);
     sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error) ||
         !(f.conf = settings_load(config, &error)))

@@ -3,6 +3,7 @@
 #include "daemons.h"
 
 #include "base/fdio.h"
+#include "journal/journal.h"
 
 #include <signal.h>
 #include <string.h>
@@ -286,6 +287,47 @@ static void a_dead_worker_is_replaced(fixture *f, gconstpointer extra)
     wait_for(f, id, "completed");
 }
 
+static gboolean says(fixture *f, const char *id, const char *what)
+{
+    g_autofree char *waiting = move_member(f->alpha, id, "waiting");
+
+    return strstr(waiting, what) != NULL;
+}
+
+static void what_nobody_understands_is_told(fixture *f, gconstpointer extra)
+{
+    g_autofree char *id = begin(f, "unreadable"), *other = NULL;
+    g_autofree char *path = g_build_filename(f->alpha->state_dir, "journal.db", NULL);
+    g_autoptr(journal) book = NULL;
+    g_autoptr(journal_entry) entry = NULL;
+    g_autoptr(JsonObject) closed = NULL;
+
+    wait_for(f, id, "mirroring");
+    move_signal(f->alpha, id, SIGKILL);
+    wait_until(says(f, id, "written in runes") && says(f, id, "'ferry cancel"));
+    g_assert_true(says(f, id, "unreadable belongs to this host"));
+    /* It holds no slot, of which there is one. */
+    other = begin(f, "web01");
+    wait_for(f, other, "mirroring");
+    /* A phase of another version, and a decision: whose the VM is now is said. */
+    test_daemon_stop(f->alpha, SIGTERM);
+    book = journal_open(path, FALSE, NULL);
+    g_assert_true(journal_decide(book, id, DECISION_GIVEN_UP, "t", NULL));
+    g_assert_true(journal_set_phase(book, id, "dancing", "{}", NULL));
+    test_daemon_start(f->alpha);
+    wait_until(says(f, id, "unreadable was given to zulu"));
+    g_assert_true(move_is(f->alpha, id, "phase", "committing"));
+    local_refused(f->alpha, "POST", "/v1/migrations",
+                  "{\"vm\": \"unreadable\", \"target\": \"zulu\"}", "409 conflict");
+    /* Closed by hand it is over, for good. */
+    closed = local_call(f->alpha, "POST", "/v1/migrations/unreadable/cancel", NULL, 202);
+    g_assert_cmpstr(text_of(closed, "phase"), ==, "failed");
+    entry = journal_find(book, id, NULL);
+    g_assert_cmpint(entry->ended, >, 0);
+    g_assert_cmpint(entry->decision, ==, DECISION_GIVEN_UP);
+    local_refused(f->alpha, "POST", "/v1/migrations/unreadable/cancel", NULL, "409 conflict");
+}
+
 static void versions_never_go_back(fixture *f, gconstpointer extra)
 {
     g_autofree char *id = begin(f, "web01"), *before = NULL, *after = NULL;
@@ -386,6 +428,7 @@ int main(int argc, char **argv)
     TEST(a_worker_ends_while_it_is_away, one);
     TEST(an_idle_worker_is_told_again, NULL);
     TEST(a_dead_worker_is_replaced, NULL);
+    TEST(what_nobody_understands_is_told, one);
     TEST(versions_never_go_back, NULL);
     TEST(a_worker_that_never_began_has_failed, one);
     TEST(comparisons_are_no_moves, NULL);

@@ -91,7 +91,8 @@ static void landings_are_answered_by_workers(fixture *f, gconstpointer extra)
     land(f->from_alpha, ONE, "web01", "201");
     g_assert_true(move_is(f->zulu, ONE, "role", "target"));
     g_assert_true(move_is(f->zulu, ONE, "peer", "alpha"));
-    land(f->from_alpha, ONE, "web01", "409 conflict");
+    land(f->from_alpha, ONE, "another", "409 conflict");
+    land(f->from_xray, ONE, "web01", "409 conflict");
     land(f->from_alpha, TWO, "blocked", "409 blocked");
     land(f->from_alpha, THREE, "mute", "500 internal");
     expect(f->from_alpha, "POST", "/v1/landings",
@@ -100,6 +101,51 @@ static void landings_are_answered_by_workers(fixture *f, gconstpointer extra)
     expect(f->from_alpha, "POST", "/v1/landings", "{}", "400 bad-request");
     expect(f->from_alpha, "POST", "/v1/migrations", "{}", "403 forbidden");
     expect(f->from_alpha, "GET", "/v1/host", NULL, "200");
+}
+
+typedef struct {
+    fixture *f;
+    JsonObject *answer;
+    gboolean done;
+} asker;
+
+/* Once more, over a connection of its own. */
+static void ask_for_slow(gpointer user)
+{
+    asker *a = user;
+    g_autoptr(client) from =
+        client_peer(a->f->alpha->identity, "127.0.0.1", a->f->zulu->control, "zulu", NULL);
+    g_autoptr(JsonObject) body = object("{\"id\": \"" ONE "\", \"live_xml\": \"slow\"}");
+
+    a->answer = client_call(from, "POST", "/v1/landings", body, CLIENT_TIMEOUT_LONG, NULL, NULL);
+}
+
+static void an_answer_not_heard_is_given_again(fixture *f, gconstpointer extra)
+{
+    asker first = {.f = f}, second = {.f = f}, third = {.f = f};
+
+    start_thread(ask_for_slow, &first, &first.done);
+    wait_until(move_is(f->zulu, ONE, "phase", "mirroring"));
+    g_assert_false(first.done);
+    start_thread(ask_for_slow, &second, &second.done);
+    move_signal(f->zulu, ONE, SIGUSR2);
+    wait_until(first.done && second.done);
+    in_thread(ask_for_slow, &third);
+    g_assert_cmpint(json_object_get_int_member(first.answer, "port"), ==, 1);
+    g_assert_cmpint(json_object_get_int_member(second.answer, "port"), ==, 1);
+    g_assert_cmpint(json_object_get_int_member(third.answer, "port"), ==, 1);
+    /* It is one landing for all that, of one peer, and over when it is over. */
+    land(f->from_xray, ONE, "slow", "409 conflict");
+    expect(f->from_alpha, "DELETE", "/v1/landings/" ONE, NULL, "204");
+    land(f->from_alpha, ONE, "slow", "409 conflict");
+    json_object_unref(first.answer);
+    json_object_unref(second.answer);
+    json_object_unref(third.answer);
+    /* A refusal is heard again too, though its worker is gone. */
+    land(f->from_alpha, TWO, "blocked", "409 blocked");
+    wait_until(!exists(f->zulu->run_dir, TWO));
+    land(f->from_alpha, TWO, "blocked", "409 blocked");
+    g_assert_false(exists(f->zulu->run_dir, TWO));
 }
 
 static void large_ones_are_refused(fixture *f, gconstpointer extra)
@@ -137,6 +183,8 @@ static void commits_come_by_the_control_port_too(fixture *f, gconstpointer extra
     answer = ask(f->from_alpha, "POST", path, body, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(text_of(answer, "decision"), ==, "accepted");
+    /* What was accepted with one token is neither accepted nor refused with another. */
+    expect(f->from_alpha, "POST", path, other, "409 conflict");
     /* Past the commit point nobody cancels. */
     expect(f->from_alpha, "DELETE", "/v1/landings/" ONE, NULL, "409 conflict");
     local_refused(f->zulu, "POST", "/v1/migrations/" ONE "/cancel", NULL, "409 conflict");
@@ -238,6 +286,7 @@ int main(int argc, char **argv)
 #define TEST(name, extra) g_test_add("/landings/" #name, fixture, extra, set_up, name, tear_down)
     g_test_init(&argc, &argv, NULL);
     TEST(landings_are_answered_by_workers, NULL);
+    TEST(an_answer_not_heard_is_given_again, NULL);
     TEST(large_ones_are_refused, NULL);
     TEST(a_landing_is_its_peers, NULL);
     TEST(commits_come_by_the_control_port_too, NULL);

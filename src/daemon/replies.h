@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The answers landings were given, for a peer that did not hear its own: who asks again for the same
+ * landing gets the same answer. Main thread only.
+ */
+#pragma once
+#include "base/json.h"
+
+typedef struct replies replies;
+
+replies *replies_new(void);
+void replies_free(replies *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(replies, replies_free)
+
+/* A landing begins. `request` is what PEER asked for, as text. */
+void replies_begin(replies *self, const char *id, const char *peer, const char *request);
+/* Is this the same that was asked for before, by the same? */
+gboolean replies_same(const replies *self, const char *id, const char *peer, const char *request);
+/* Its answer; `body` stays the caller's. Unknown ids are fine. */
+void replies_set(replies *self, const char *id, int code, JsonObject *body);
+/* NULL: there is none yet. Borrowed. */
+JsonObject *replies_get(const replies *self, const char *id, int *code);
+/* It is over. A refusal stays for a minute or two, till replies_prune has seen it twice. */
+void replies_end(replies *self, const char *id);
+void replies_prune(replies *self);
