@@ -2,6 +2,10 @@
 /* The streams of a session and what is sent next; see mux.h. */
 #include "relay/mux.h"
 
+/* What may wait for a channel; the rest of a window is under way. */
+#define QUEUE_MEMORY (256 * 1024)
+#define QUEUE_DISK   (1024 * 1024)
+
 static stream *stream_new(mux *self, uint16_t id)
 {
     stream *s = g_new0(stream, 1);
@@ -158,6 +162,7 @@ gboolean mux_next(mux *self, int channel, mux_item *item)
     if (!s)
         return FALSE;
     item->payload = stream_out_take(&s->out, channel, &again);
+    pthread_cond_signal(&s->room);
     header = (wire_frame){.type = FRAME_DATA,
                           .flags = item->payload->flags,
                           .stream = s->id,
@@ -171,6 +176,16 @@ gboolean mux_next(mux *self, int channel, mux_item *item)
     if (wire_stream_kind(s->id) > STREAM_RPC && g_ptr_array_find(self->streams, s, &i))
         self->turn = i + 1;
     return TRUE;
+}
+
+gboolean mux_may_push(const stream *s, uint32_t length)
+{
+    stream_kind kind = wire_stream_kind(s->id);
+    uint32_t most = kind == STREAM_MEMORY ? QUEUE_MEMORY
+                    : kind == STREAM_DISK ? QUEUE_DISK
+                                          : WIRE_WINDOW_BYTES;
+
+    return stream_out_may_queue(&s->out, length, most);
 }
 
 gboolean mux_has_work(const mux *self)

@@ -19,14 +19,17 @@ typedef struct {
     gboolean ack_due;     /* in.consumed has not been told (on a channel that lived) */
     pthread_cond_t ready; /* `in` has the next frame in order */
     pthread_cond_t room;  /* `out` has room again */
+    unsigned pushers;     /* threads that wait for it */
+    gint64 stuck_since;   /* monotonic µs since which there are any */
+    guint64 stuck_us;     /* how long there were, before */
     void *pump;           /* the stream's other end; NULL for control */
 } stream;
 
 typedef struct {
-    gboolean peer_opens; /* we are the target */
-    stream *control;     /* always open */
-    GPtrArray *streams;  /* all ever opened, control first; owned */
-    guint turn;          /* whose turn it is among memory and disk */
+    gboolean peer_opens;           /* we are the target */
+    stream *control;               /* always open */
+    GPtrArray *streams;            /* all ever opened, control first; owned */
+    guint turn;                    /* whose turn it is among memory and disk */
     unsigned most[STREAM_KINDS];   /* how many may ever be opened; 0: not offered */
     unsigned opened[STREAM_KINDS]; /* so far */
     guint64 payload_out[STREAM_KINDS], payload_in[STREAM_KINDS], resent;
@@ -47,6 +50,10 @@ typedef struct {
 /* The next thing for `channel` to send; FALSE: nothing. */
 gboolean mux_next(mux *self, int channel, mux_item *item);
 gboolean mux_has_work(const mux *self);
+
+/* Is there room in the window, and little enough of this stream that waits for a channel? What
+ * waits is late: memory at the end of a move is the guest's blackout. */
+gboolean mux_may_push(const stream *s, uint32_t length);
 
 /* Judges the header of a DATA frame. *target is its stream, *opened whether this frame has
  * opened it. */

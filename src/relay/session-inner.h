@@ -33,7 +33,7 @@ typedef struct door door;
 struct session {
     session_setup setup; /* constant */
     frame_pool *pool;    /* has its own lock */
-    lane **lanes;         /* setup.channels of them; see lane.h for what of them is guarded */
+    lane **lanes;        /* setup.channels of them; see lane.h for what of them is guarded */
 
     pthread_mutex_t lock;
     /* Guarded by lock: */
@@ -42,15 +42,15 @@ struct session {
     door *doors[STREAM_KINDS]; /* set once */
     pthread_cond_t news; /* for herald and session_finish: control, the state, or what follows */
     GError *failure;
-    GError *last_error;  /* why the last channel died or could not be dialled; may be NULL */
+    GError *last_error; /* why the last channel died or could not be dialled; may be NULL */
     unsigned alive, lost;
     gint64 silent_since; /* monotonic µs since which no channel has been alive; 0: one is */
     gboolean channels_changed;
-    gboolean finishing;  /* somebody waits in session_finish */
+    gboolean finishing;    /* somebody waits in session_finish */
     gboolean peer_done;    /* it said BYE: when all is done here too, we close */
     gboolean bye_answered; /* it closed a channel in order, after our BYE */
     gboolean failure_told;
-    gboolean codecs_woken; /* of those that were there when it ended */
+    gboolean codecs_woken;     /* of those that were there when it ended */
     guint64 wire_out, wire_in; /* of channels that are gone */
 
     pthread_t herald;
@@ -75,9 +75,18 @@ void session_wake_lane(session *self);
 /* After anything that may have been the last thing to be done. */
 void session_check_drained(session *self);
 
-/* Without the lock, for pumps. Queues a frame of a stream when its window has room: blocks.
+/* Without the lock, for pumps. Queues a frame of a stream when mux_may_push: blocks.
  * Takes it over, and drops it when the session is over or the stream has ended. */
 void session_push(session *self, stream *s, frame *f);
+/* How the link takes a stream, all cumulative: what was given to session_push and taken by it, what
+ * of that the peer has acknowledged (so it was consumed there), and how long session_push has
+ * blocked for want of room, the present wait included. FALSE: the session is over, nothing will
+ * change any more. Takes the lock itself. */
+typedef struct {
+    guint64 pushed, acknowledged; /* bytes of payload */
+    guint64 blocked_us;           /* several threads that wait at once count once */
+} stream_pace;
+gboolean session_stream_pace(session *self, stream *s, stream_pace *pace);
 /* Queues END, with BROKEN or without; see stream_out_end. */
 void session_end(session *self, stream *s, gboolean broken);
 /* Says that all frames below `consumed` were handed on, and waits for the next one: NULL when

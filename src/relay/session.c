@@ -112,17 +112,45 @@ static gboolean may_push(const session *self, const stream *s)
     return !session_is_over(self) && !s->out.ended;
 }
 
+static void wait_for_room(session *self, stream *s, uint32_t length)
+{
+    if (s->pushers++ == 0)
+        s->stuck_since = g_get_monotonic_time();
+    do
+        pthread_cond_wait(&s->room, &self->lock);
+    while (may_push(self, s) && !mux_may_push(s, length));
+    if (--s->pushers == 0)
+        s->stuck_us += (guint64)(g_get_monotonic_time() - s->stuck_since);
+    else /* one signal, and perhaps room for more than one */
+        pthread_cond_signal(&s->room);
+}
+
 void session_push(session *self, stream *s, frame *f)
 {
     pthread_mutex_lock(&self->lock);
-    while (may_push(self, s) && !stream_out_has_room(&s->out, f->length))
-        pthread_cond_wait(&s->room, &self->lock);
+    if (may_push(self, s) && !mux_may_push(s, f->length))
+        wait_for_room(self, s, f->length);
     if (may_push(self, s)) {
         stream_out_push(&s->out, g_steal_pointer(&f));
         session_wake_lane(self);
     }
     pthread_mutex_unlock(&self->lock);
     g_clear_pointer(&f, frame_unref);
+}
+
+gboolean session_stream_pace(session *self, stream *s, stream_pace *pace)
+{
+    gboolean over;
+
+    pthread_mutex_lock(&self->lock);
+    over = session_is_over(self);
+    *pace = (stream_pace){.pushed = s->out.pushed,
+                          .acknowledged = s->out.pushed - s->out.bytes,
+                          .blocked_us = s->stuck_us};
+    if (s->pushers > 0)
+        pace->blocked_us += (guint64)(g_get_monotonic_time() - s->stuck_since);
+    pthread_mutex_unlock(&self->lock);
+    return !over;
 }
 
 void session_end(session *self, stream *s, gboolean broken)

@@ -14,7 +14,8 @@
  * session fails only when the peer breaks the protocol or gives up, when a local rule says no
  * (see rpc.h), or when no channel is alive for `link_timeout_ms`. Memory: at most
  * WIRE_WINDOW_BYTES out and in for each open stream, twice that if frames are half full, plus 1
- * MiB a channel and as much as a window in spare frames.
+ * MiB a channel and as much as a window in spare frames. Of a window only a little may wait for a
+ * channel (mux.h): the rest is under way, or there is none.
  *
  * The functions may be called from any thread, but session_free and session_finish not from a
  * callback.
@@ -99,10 +100,10 @@ gboolean session_finish(session *self, int timeout_ms);
 void session_fail(session *self, const GError *error);
 
 typedef struct {
-    guint64 wire_out, wire_in; /* TLS bytes on all channels so far, dead ones included */
-    guint64 payload_out[STREAM_KINDS];       /* bytes of stream payload sent once (no resends) */
+    guint64 wire_out, wire_in;         /* TLS bytes on all channels so far, dead ones included */
+    guint64 payload_out[STREAM_KINDS]; /* bytes of stream payload sent once (no resends) */
     guint64 payload_in[STREAM_KINDS];
-    guint64 resent;                          /* payload bytes sent again */
-    unsigned channels_alive, channels_lost;  /* now; over the life of the session */
+    guint64 resent;                         /* payload bytes sent again */
+    unsigned channels_alive, channels_lost; /* now; over the life of the session */
 } session_stats;
 void session_get_stats(session *self, session_stats *stats);

@@ -19,7 +19,7 @@ void stream_out_clear(stream_out *self)
     for (uint64_t n = self->acked; n < self->next; n++)
         g_clear_pointer(&SLOT(self, n)->frame, frame_unref);
     self->acked = self->cursor = self->fresh = self->next;
-    self->bytes = 0;
+    self->bytes = self->queued = 0;
 }
 
 gboolean stream_out_has_room(const stream_out *self, uint32_t length)
@@ -28,12 +28,20 @@ gboolean stream_out_has_room(const stream_out *self, uint32_t length)
            self->bytes + length <= WIRE_WINDOW_BYTES;
 }
 
+gboolean stream_out_may_queue(const stream_out *self, uint32_t length, uint32_t most)
+{
+    return stream_out_has_room(self, length) &&
+           (self->queued == 0 || self->queued + length <= most);
+}
+
 static void append(stream_out *self, frame *f)
 {
     f->number = self->next++;
     SLOT(self, f->number)->frame = f;
     SLOT(self, f->number)->channel = STREAM_NO_CHANNEL;
     self->bytes += f->length;
+    self->queued += f->length;
+    self->pushed += f->length;
 }
 
 void stream_out_push(stream_out *self, frame *f)
@@ -76,6 +84,7 @@ frame *stream_out_take(stream_out *self, int channel, gboolean *again)
         return NULL;
     f = SLOT(self, self->cursor)->frame;
     SLOT(self, self->cursor)->channel = channel;
+    self->queued -= f->length;
     *again = self->cursor < self->fresh;
     self->cursor++;
     self->fresh = MAX(self->fresh, self->cursor);
@@ -88,6 +97,7 @@ void stream_out_lost(stream_out *self, int channel)
     for (uint64_t n = self->acked; n < self->fresh; n++)
         if (SLOT(self, n)->channel == channel) {
             SLOT(self, n)->channel = STREAM_NO_CHANNEL;
+            self->queued += SLOT(self, n)->frame->length;
             self->cursor = MIN(self->cursor, n);
         }
 }
@@ -104,6 +114,8 @@ gboolean stream_out_ack(stream_out *self, uint64_t number, frame **gone, GError 
     for (; self->acked < number; self->acked++) {
         frame *f = g_steal_pointer(&SLOT(self, self->acked)->frame);
         self->bytes -= f->length;
+        if (SLOT(self, self->acked)->channel == STREAM_NO_CHANNEL)
+            self->queued -= f->length;
         f->next = *gone;
         *gone = f;
     }

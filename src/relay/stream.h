@@ -22,6 +22,8 @@ typedef struct {
     uint64_t next;   /* the number of the next frame pushed; acked <= fresh <= next */
     uint64_t cursor; /* no frame below it waits for a channel */
     uint32_t bytes;  /* payload of the frames from acked on */
+    uint32_t queued; /* of these, payload of those that wait for a channel */
+    uint64_t pushed; /* payload of all frames so far */
     gboolean ended;  /* END was pushed: nothing may follow but END with BROKEN */
     gboolean broken; /* END with BROKEN was pushed: nothing may follow */
     struct {
@@ -36,6 +38,8 @@ void stream_out_clear(stream_out *self);
 
 /* Does a frame of this length fit the window? */
 gboolean stream_out_has_room(const stream_out *self, uint32_t length);
+/* And would not more than `most` bytes wait for a channel then? One frame may always wait. */
+gboolean stream_out_may_queue(const stream_out *self, uint32_t length, uint32_t most);
 /* Numbers the frame and queues it; takes over the reference. It must fit; not after END. */
 void stream_out_push(stream_out *self, frame *f);
 /* Queues END, or END with BROKEN, as an empty frame of stream `id`: always fits, does nothing

@@ -281,6 +281,47 @@ void pair_set_refuse(pair *self, gboolean refuse)
     pair_unlock(self);
 }
 
+/* Local ends. */
+
+void pair_offer(pair *self, stream_kind kind, unsigned most, const char **from, const char **to)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *from_name = g_strdup_printf("%s-in", stream_kind_name(kind));
+    g_autofree char *to_name = g_strdup_printf("%s-out", stream_kind_name(kind));
+
+    *from = pair_path(self, from_name);
+    *to = pair_path(self, to_name);
+    session_offer(self->target.session, kind, *to, most, NULL, NULL, &error);
+    g_assert_no_error(error);
+    session_listen(self->source.session, kind, *from, 0600, most, NULL, NULL, &error);
+    g_assert_no_error(error);
+}
+
+int pair_connect_to(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    int fd = fdio_unix_connect(path, SOCK_STREAM, &error);
+
+    g_assert_no_error(error);
+    return fd;
+}
+
+int pair_listen_at(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    int fd = fdio_unix_listen(path, SOCK_STREAM, 0600, &error);
+
+    g_assert_no_error(error);
+    return fd;
+}
+
+void pair_join_ends(const char *from, int listener, int *near, int *far)
+{
+    *near = pair_connect_to(from);
+    *far = accept(listener, NULL, NULL);
+    g_assert_cmpint(*far, >=, 0);
+}
+
 /* Life. */
 
 static void start_listening(inner *self)

@@ -62,5 +62,12 @@ void pair_set_refuse(pair *self, gboolean refuse);
  * source session has dialled. The caller frees them. */
 channel *pair_raw_source(pair *self, unsigned index);
 channel *pair_raw_target(pair *self);
+/* Offers and listens for streams of a kind: *from is where the source listens, *to what the target
+ * connects to. */
+void pair_offer(pair *self, stream_kind kind, unsigned most, const char **from, const char **to);
+int pair_connect_to(const char *path);
+int pair_listen_at(const char *path);
+/* A connection to `from`, carried through the session to `listener`: both its ends. */
+void pair_join_ends(const char *from, int listener, int *near, int *far);
 /* The path of a socket in the pair's directory; freed with the pair. */
 const char *pair_path(pair *self, const char *name);

@@ -519,6 +519,60 @@ static void test_window_stops_sender(void)
     mux_clear(&m);
 }
 
+static uint32_t count_queued(const stream_out *out)
+{
+    uint32_t bytes = 0;
+
+    for (uint64_t n = out->acked; n < out->next; n++)
+        if (out->slot[n % WIRE_WINDOW_FRAMES].channel == STREAM_NO_CHANNEL)
+            bytes += out->slot[n % WIRE_WINDOW_FRAMES].frame->length;
+    return bytes;
+}
+
+static unsigned push_all(stream *s, uint32_t length)
+{
+    unsigned count = 0;
+
+    for (; mux_may_push(s, length); count++)
+        stream_out_push(&s->out, make(s->id, length, 0, 0));
+    g_assert_cmpuint(s->out.queued, ==, count_queued(&s->out));
+    return count;
+}
+
+/* What waits for a channel is bounded by itself; the window only bounds what is under way. */
+static void test_short_queues(void)
+{
+    frame *gone;
+    mux m;
+
+    mux_init(&m, FALSE);
+    mux_allow(&m, STREAM_DISK, 1);
+    mux_allow(&m, STREAM_MEMORY, 1);
+    stream *memory = mux_open(&m, STREAM_MEMORY, NULL), *disk = mux_open(&m, STREAM_DISK, NULL);
+    g_assert_cmpuint(push_all(memory, WIRE_PAYLOAD_MAX), ==, 2);
+    g_assert_cmpuint(push_all(disk, WIRE_PAYLOAD_MAX), ==, 8);
+    for (int i = 0; i < 8; i++) /* the opening frames, the two of memory, four of disk */
+        next_header(&m, i % 2);
+    g_assert_cmpuint(push_all(memory, WIRE_PAYLOAD_MAX), ==, 2);
+    g_assert_cmpuint(push_all(disk, WIRE_PAYLOAD_MAX), ==, 4);
+
+    mux_lost(&m, 0);
+    mux_lost(&m, 1);
+    g_assert_cmpuint(memory->out.queued, ==, 4 * WIRE_PAYLOAD_MAX);
+    g_assert_false(mux_may_push(memory, 1));
+    /* What waits again may have arrived after all. */
+    mux_acknowledge(&m, &(wire_frame){.type = FRAME_ACK, .stream = memory->id, .number = 3}, &gone,
+                    NULL);
+    frame_unref_list(gone);
+    g_assert_cmpuint(memory->out.queued, ==, 2 * WIRE_PAYLOAD_MAX);
+    g_assert_cmpuint(memory->out.queued, ==, count_queued(&memory->out));
+    g_assert_cmpuint(memory->out.pushed - memory->out.bytes, ==, 2 * WIRE_PAYLOAD_MAX);
+    while (mux_has_work(&m))
+        next_header(&m, 0);
+    g_assert_cmpuint(push_all(memory, 1000), ==, 256 * 1024 / 1000);
+    mux_clear(&m);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -536,5 +590,6 @@ int main(int argc, char **argv)
     g_test_add_func("/relay/mux/hostile-acknowledgements-are-refused",
                     test_hostile_acknowledgement);
     g_test_add_func("/relay/mux/full-window-stops-the-sender", test_window_stops_sender);
+    g_test_add_func("/relay/mux/little-waits-for-a-channel", test_short_queues);
     return g_test_run();
 }

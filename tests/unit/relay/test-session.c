@@ -12,20 +12,6 @@
 
 #define FINISH_MS 60000
 
-static void offer(pair *p, stream_kind kind, unsigned most, const char **from, const char **to)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *from_name = g_strdup_printf("%s-in", stream_kind_name(kind));
-    g_autofree char *to_name = g_strdup_printf("%s-out", stream_kind_name(kind));
-
-    *from = pair_path(p, from_name);
-    *to = pair_path(p, to_name);
-    session_offer(p->target.session, kind, *to, most, NULL, NULL, &error);
-    g_assert_no_error(error);
-    session_listen(p->source.session, kind, *from, 0600, most, NULL, NULL, &error);
-    g_assert_no_error(error);
-}
-
 static void finish(pair *p)
 {
     g_assert_true(session_finish(p->source.session, FINISH_MS));
@@ -43,8 +29,8 @@ static void carry(const pair_setup *setup, guint32 bytes, void (*between)(pair *
     GThread *clients[6];
     session_stats s, t;
 
-    offer(p, STREAM_MEMORY, 2, &memory_in, &memory_out);
-    offer(p, STREAM_DISK, 4, &disk_in, &disk_out);
+    pair_offer(p, STREAM_MEMORY, 2, &memory_in, &memory_out);
+    pair_offer(p, STREAM_DISK, 4, &disk_in, &disk_out);
     server *memory = server_new(memory_out), *disk = server_new(disk_out);
     for (unsigned i = 0; i < 6; i++)
         clients[i] = client_start(i < 2 ? memory_in : disk_in, 100 * i + setup->seed, bytes,
@@ -122,32 +108,6 @@ static gpointer flood(gpointer fd)
     return NULL;
 }
 
-static int connect_to(const char *path)
-{
-    g_autoptr(GError) error = NULL;
-    int fd = fdio_unix_connect(path, SOCK_STREAM, &error);
-
-    g_assert_no_error(error);
-    return fd;
-}
-
-static int listen_at(const char *path)
-{
-    g_autoptr(GError) error = NULL;
-    int fd = fdio_unix_listen(path, SOCK_STREAM, 0600, &error);
-
-    g_assert_no_error(error);
-    return fd;
-}
-
-/* A connection through the session: both its ends. */
-static void join_ends(const char *in, int listener, int *near, int *far)
-{
-    *near = connect_to(in);
-    *far = accept(listener, NULL, NULL);
-    g_assert_cmpint(*far, >=, 0);
-}
-
 static void test_stall(void)
 {
     g_autoptr(pair) p = pair_new(&(pair_setup){.channels = 2});
@@ -158,10 +118,10 @@ static void test_stall(void)
     guint64 got = 0;
     session_stats stats;
 
-    offer(p, STREAM_MEMORY, 1, &memory_in, &memory_out);
-    offer(p, STREAM_DISK, 1, &disk_in, &disk_out);
-    int listener = listen_at(memory_out);
-    join_ends(memory_in, listener, &near, &far);
+    pair_offer(p, STREAM_MEMORY, 1, &memory_in, &memory_out);
+    pair_offer(p, STREAM_DISK, 1, &disk_in, &disk_out);
+    int listener = pair_listen_at(memory_out);
+    pair_join_ends(memory_in, listener, &near, &far);
     GThread *flooder = g_thread_new("flood", flood, GINT_TO_POINTER(near));
 
     /* Nobody reads what floods the memory stream: 64 MiB. The disk stream and control do not care.
@@ -199,9 +159,9 @@ static void test_half_close(void)
     int near, far;
     char byte;
 
-    offer(p, STREAM_DISK, 1, &in, &out);
-    int listener = listen_at(out);
-    join_ends(in, listener, &near, &far); /* though nothing was sent yet */
+    pair_offer(p, STREAM_DISK, 1, &in, &out);
+    int listener = pair_listen_at(out);
+    pair_join_ends(in, listener, &near, &far); /* though nothing was sent yet */
     pair_wait(p, p->source.opened[STREAM_DISK] == 1 && p->target.opened[STREAM_DISK] == 1);
     fdio_write_full(far, "greeting", 8, NULL); /* the server speaks first */
     expect(near, "greeting");
@@ -237,19 +197,19 @@ static void test_broken(void)
     int near, far;
     char byte;
 
-    offer(p, STREAM_DISK, 3, &in, &out);
-    int listener = listen_at(out);
-    join_ends(in, listener, &near, &far);
+    pair_offer(p, STREAM_DISK, 3, &in, &out);
+    int listener = pair_listen_at(out);
+    pair_join_ends(in, listener, &near, &far);
     close(far); /* the target's application dies under load */
     write_until_broken(near);
     close(near);
-    join_ends(in, listener, &near, &far);
+    pair_join_ends(in, listener, &near, &far);
     close(near); /* the source's */
     write_until_broken(far);
     close(far);
     close(listener);
     unlink(out);
-    near = connect_to(in); /* nobody there at the target */
+    near = pair_connect_to(in); /* nobody there at the target */
     g_assert_cmpint(read(near, &byte, 1), <=, 0);
     close(near);
     finish(p); /* everything has ended, so the session may */
@@ -262,10 +222,10 @@ static void test_limit(void)
     int near, far, second;
     char byte;
 
-    offer(p, STREAM_MEMORY, 1, &in, &out);
-    int listener = listen_at(out);
-    join_ends(in, listener, &near, &far);
-    second = connect_to(in);
+    pair_offer(p, STREAM_MEMORY, 1, &in, &out);
+    int listener = pair_listen_at(out);
+    pair_join_ends(in, listener, &near, &far);
+    second = pair_connect_to(in);
     g_assert_cmpint(read(second, &byte, 1), ==, 0);
     close(second);
     fdio_write_full(near, "still here", 10, NULL);
@@ -351,9 +311,9 @@ static void test_finish_waits(void)
     const char *in, *out;
     int near, far;
 
-    offer(p, STREAM_MEMORY, 1, &in, &out);
-    int listener = listen_at(out);
-    join_ends(in, listener, &near, &far);
+    pair_offer(p, STREAM_MEMORY, 1, &in, &out);
+    int listener = pair_listen_at(out);
+    pair_join_ends(in, listener, &near, &far);
     g_assert_false(session_finish(p->source.session, 50)); /* a stream is open */
     fdio_write_full(near, "goes on", 7, NULL);
     expect(far, "goes on");
@@ -371,9 +331,9 @@ static void test_link_timeout(void)
     int near, far;
     char byte;
 
-    offer(p, STREAM_MEMORY, 1, &in, &out);
-    int listener = listen_at(out);
-    join_ends(in, listener, &near, &far);
+    pair_offer(p, STREAM_MEMORY, 1, &in, &out);
+    int listener = pair_listen_at(out);
+    pair_join_ends(in, listener, &near, &far);
     pair_wait(p, p->source.alive == 2 && p->target.alive == 2);
     pair_set_refuse(p, TRUE);
     pair_cut_all(p);
@@ -421,9 +381,9 @@ static void test_free_under_load(void)
     const char *in, *out;
     int near, far;
 
-    offer(p, STREAM_MEMORY, 1, &in, &out);
-    int listener = listen_at(out);
-    join_ends(in, listener, &near, &far);
+    pair_offer(p, STREAM_MEMORY, 1, &in, &out);
+    int listener = pair_listen_at(out);
+    pair_join_ends(in, listener, &near, &far);
     pair_wait(p, p->cuts > 0 || send(near, "some bytes", 10, MSG_NOSIGNAL) == 10);
     pair_drop(&p->source);
     pair_drop(&p->target);
