@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Deleting what was kept for a time: source disks as the way back, landed data for the next try.
  *
- * Only regular files with ".ferry-" in their name, exactly where the journal has them: no symbolic
- * link on the way is followed. What cannot be deleted is kept in the journal and complained about
+ * Only regular files with ".ferry-" in their name, exactly where the journal has them. Its rows hold
+ * real directories (journal.h), so no symbolic link on the way is followed: one that is there now was
+ * not there then. What cannot be deleted is kept in the journal and complained about
  * once. */
 #pragma once
 #include "journal/journal.h"

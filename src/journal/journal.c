@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -423,20 +424,37 @@ GPtrArray *journal_list(journal *self, gboolean unfinished_only, guint most, GEr
                 any_entry_free, error);
 }
 
+/* Without symbolic links but for the last part. A directory that is not there stays as it is called. */
+static char *resolved(const char *path)
+{
+    g_autofree char *directory = g_path_get_dirname(path), *name = g_path_get_basename(path);
+    char *real = *path == '/' ? realpath(directory, NULL) : NULL;
+    char *result = real ? g_build_filename(real, name, NULL) : g_strdup(path);
+
+    free(real);
+    return result;
+}
+
 gboolean journal_keep(journal *self, const journal_kept *file, GError **error)
 {
+    g_autofree char *path = resolved(file->path);
+
     return finish(self,
                   statement(self, error,
                             "INSERT OR REPLACE INTO kept(path, original, kind, id, vm_uuid, until)"
                             " VALUES(?1,?2,?3,?4,?5,?6)",
-                            "sssssi", file->path, file->original, file->kind, file->id,
+                            "sssssi", path, file->original, file->kind, file->id,
                             file->vm_uuid, file->until),
                   error);
 }
 
 gboolean journal_forget(journal *self, const char *path, GError **error)
 {
-    return finish(self, statement(self, error, "DELETE FROM kept WHERE path = ?1", "s", path), error);
+    g_autofree char *real = resolved(path);
+
+    return finish(self,
+                  statement(self, error, "DELETE FROM kept WHERE path IN (?1, ?2)", "ss", path, real),
+                  error);
 }
 
 GPtrArray *journal_kept_list(journal *self, gint64 expired_at, GError **error)

@@ -58,9 +58,11 @@ journal_entry *journal_find(journal *self, const char *id, GError **error);
 /* Newest first; unfinished ones only, or the last `most`. Elements are owned by the array. */
 GPtrArray *journal_list(journal *self, gboolean unfinished_only, guint most, GError **error);
 
-/* Files kept for a time: the source's disks as the way back, landed data for the next try. */
+/* Files kept for a time: the source's disks as the way back, landed data for the next try. Of their absolute paths
+ * the directory is resolved when they are kept and forgotten: rows hold no symbolic link on the way, so that whoever
+ * deletes a file later need not follow any. */
 typedef struct {
-    char *path;     /* where it lies now */
+    char *path;     /* where it lies now, or is about to */
     char *original; /* what it was called */
     char *kind;     /* way-back, landed */
     char *id;       /* migration */

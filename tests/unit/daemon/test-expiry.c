@@ -101,25 +101,45 @@ static void links_and_strangers_stay(fixture *f, gconstpointer data)
     g_autofree char *through = path_of(f, "way/d.ferry-landed"),
                     *dir = path_of(f, "e.ferry-landed");
     g_autofree char *dots = g_strdup_printf("%s/real/../real/d.ferry-landed", f->dir);
+    gboolean deleted;
 
     g_assert_cmpint(symlink(victim, link), ==, 0);
     g_assert_cmpint(mkdir(real, 0700), ==, 0);
-    g_assert_cmpint(symlink(real, way), ==, 0);
+    g_assert_cmpint(mkdir(way, 0700), ==, 0);
     g_assert_cmpint(rename(inside, hidden), ==, 0);
     g_assert_cmpint(mkdir(dir, 0700), ==, 0);
     keep(f, victim, 1);  /* not one of our names */
     keep(f, link, 1);    /* a link in the file's place */
-    keep(f, through, 1); /* a link on the way */
-    keep(f, dots, 1);
+    keep(f, through, 1); /* a link that came on the way later */
+    g_assert_cmpint(rmdir(way), ==, 0);
+    g_assert_cmpint(symlink(real, way), ==, 0);
     keep(f, dir, 1);
     keep(f, "relative.ferry-landed", 1);
+    g_assert_false(expiry_delete(dots, &deleted, NULL));
     g_assert_cmpint(sweep(f, e, 100), ==, 0);
     g_assert_true(g_file_test(victim, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
     g_assert_true(g_file_test(hidden, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_test(dir, G_FILE_TEST_IS_DIR));
-    g_assert_cmpint(kept_count(f), ==, 6);
+    g_assert_cmpint(kept_count(f), ==, 5);
     g_assert_cmpint(sweep(f, e, 100), ==, 0);
+}
+
+/* Where people put their images behind a link, what is kept there goes as well. */
+static void a_directory_behind_a_link_is_no_stranger(fixture *f, gconstpointer data)
+{
+    g_autoptr(expiry) e = expiry_new();
+    g_autofree char *real = path_of(f, "real"), *link = path_of(f, "images");
+    g_autofree char *inside = path_of(f, "real/a.ferry-landed");
+    g_autofree char *through = path_of(f, "images/a.ferry-landed"), *made = make(f, "a");
+
+    g_assert_cmpint(mkdir(real, 0700), ==, 0);
+    g_assert_cmpint(symlink(real, link), ==, 0);
+    g_assert_cmpint(rename(made, inside), ==, 0);
+    keep(f, through, 1);
+    g_assert_cmpint(sweep(f, e, 100), ==, 1);
+    g_assert_false(g_file_test(inside, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(kept_count(f), ==, 0);
 }
 
 int main(int argc, char **argv)
@@ -127,5 +147,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add("/expiry/expired", fixture, NULL, set_up, what_has_expired_goes, tear_down);
     g_test_add("/expiry/links", fixture, NULL, set_up, links_and_strangers_stay, tear_down);
+    g_test_add("/expiry/behind a link", fixture, NULL, set_up,
+               a_directory_behind_a_link_is_no_stranger, tear_down);
     return g_test_run();
 }

@@ -4,6 +4,7 @@
 
 #include <glib/gstdio.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -188,6 +189,36 @@ static void test_kept(fixture *f, gconstpointer data)
     g_assert_cmpuint(none->len, ==, 0);
 }
 
+static void test_resolved(fixture *f, gconstpointer data)
+{
+    g_autofree char *real = g_build_filename(f->dir, "real", NULL), *here = realpath(f->dir, NULL);
+    g_autofree char *link = g_build_filename(f->dir, "link", NULL);
+    g_autofree char *path = g_build_filename(link, "a.ferry-landed", NULL);
+    g_autofree char *expected = g_build_filename(here, "real", "a.ferry-landed", NULL);
+    journal_kept row = {.path = path,
+                        .original = path,
+                        .kind = (char *)"landed",
+                        .id = (char *)"i",
+                        .vm_uuid = (char *)"u",
+                        .until = 100};
+    g_autoptr(GPtrArray) kept = NULL, none = NULL;
+
+    g_assert_cmpint(g_mkdir(real, 0700), ==, 0);
+    g_assert_cmpint(symlink("real", link), ==, 0);
+    g_assert_true(journal_keep(f->book, &row, NULL));
+    kept = journal_kept_list(f->book, 0, NULL);
+    g_assert_cmpstr(((journal_kept *)kept->pdata[0])->path, ==, expected);
+    g_assert_cmpstr(((journal_kept *)kept->pdata[0])->original, ==, path);
+    /* By either name; and by the one it has, when the link is gone. */
+    g_assert_true(journal_forget(f->book, path, NULL));
+    g_assert_true(journal_keep(f->book, &row, NULL));
+    g_assert_cmpint(g_unlink(link), ==, 0);
+    g_assert_true(journal_forget(f->book, expected, NULL));
+    none = journal_kept_list(f->book, 0, NULL);
+    g_assert_cmpuint(none->len, ==, 0);
+    g_assert_cmpint(g_rmdir(real), ==, 0);
+}
+
 static void test_newer(fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
@@ -228,6 +259,7 @@ int main(int argc, char **argv)
     ADD("only legal decisions are written", test_decisions);
     ADD("what was written survives SIGKILL", test_killed);
     ADD("kept files expire", test_kept);
+    ADD("kept files are known by their real directories", test_resolved);
     ADD("a newer schema is refused", test_newer);
     ADD("garbage is refused by name", test_garbage);
     ADD("nobody else may read it", test_mode);
