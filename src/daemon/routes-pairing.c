@@ -56,9 +56,10 @@ static void pin_dialler(ferryd *self, exchange *x, const char *name, gint64 port
         if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS))
             exchange_fail(
                 x, 409, "conflict",
-                "%s is paired with another certificate of that name, or with this one under "
-                "another: 'ferry unpair' it there, make a new token, and pair again",
-                self->conf->name);
+                "%s still knows %s by another certificate, or this certificate by another name: run "
+                "'ferry unpair %s' on %s ('ferry peers' shows the names), make a new token there with "
+                "'ferry pair --accept', and pair again",
+                self->conf->name, name, name, self->conf->name);
         else
             exchange_fail(x, 500, "internal",
                           "%s could not store the certificate; its log says why", self->conf->name);
@@ -218,7 +219,8 @@ static void pin_listener(dial *d)
                       d->name);
     } else if (!pki_pin(self->identity, d->name, d->certificate, d->replace, &error)) {
         if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS))
-            exchange_fail(d->x, 409, "conflict", "%s; the token is used up: make a new one",
+            exchange_fail(d->x, 409, "conflict",
+                          "%s; this token is used up: 'ferry pair --accept' there makes a new one",
                           error->message);
         else
             exchange_fail(d->x, 500, "internal", "%s", error->message);

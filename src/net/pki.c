@@ -272,15 +272,16 @@ gboolean pki_pin(pki *self, const char *name, GBytes *der, gboolean replace, GEr
         return TRUE;
     if (same_der) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
-                    "this certificate is already pinned as %s: remove %s/%s.crt if the host is now "
-                    "called %s",
-                    same_der->name, self->paths.peers, same_der->name, name);
+                    "the host that shows this certificate is already paired as %s: 'ferry unpair %s' "
+                    "first if it is now called %s",
+                    same_der->name, same_der->name, name);
         return FALSE;
     }
     if (same_name && !replace) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
-                    "%s is already paired with another certificate (%s/%s.crt)", same_name->name,
-                    self->paths.peers, same_name->name);
+                    "%s is already paired with another certificate: --replace it if that host has a "
+                    "new one",
+                    same_name->name);
         return FALSE;
     }
     path = pins_path(self->paths.peers, same_name ? same_name->name : name);

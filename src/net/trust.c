@@ -92,8 +92,8 @@ static gboolean pin_ok(const pin *known, certificate *leaf, const char *expected
     if (!certificate_in_time(leaf, time(NULL), whose, &late))
         return refuse(
             error, PKI_ERROR_EXPIRED,
-            "%s: check both hosts' clocks, or make a new one there and run 'ferry pair %s' "
-            "again",
+            "%s: check both hosts' clocks, or make a new one there, then run 'ferry pair "
+            "--accept' there and 'ferry pair %s --replace' here",
             late->message, known->name);
     if (expected && g_ascii_strcasecmp(known->name, expected) != 0)
         return other_host(error, known->name, expected);
@@ -121,7 +121,8 @@ static gboolean stranger(trust *self, const pin *pinned, const char *shown, cons
     if (pinned)
         return refuse(error, PKI_ERROR_UNTRUSTED,
                       "%s showed %s, which is not the one it was paired with: if it has a new one, "
-                      "run 'ferry pair %s' again; if not, another machine answers in its place",
+                      "run 'ferry pair --accept' there and 'ferry pair %s --replace' here; if not, "
+                      "another machine answers in its place",
                       expected, shown, expected);
     if (self->authorities)
         return refuse(
@@ -190,8 +191,8 @@ static char *name_by_ca(trust *self, GPtrArray *crts, GPtrArray *pins, const cha
     if (clash && (!expected || g_ascii_strcasecmp(clash->name, expected) == 0))
         refuse(error, PKI_ERROR_UNTRUSTED,
                "%s is signed by a CA, but %s was paired with another certificate: run 'ferry pair "
-               "%s' again, or remove %s/%s.crt to trust the CA for it",
-               shown, clash->name, clash->name, self->paths->peers, clash->name);
+               "%s --replace', or 'ferry unpair %s' to trust the CA for it",
+               shown, clash->name, clash->name, clash->name);
     else if (first)
         other_host(error, first, expected);
     else
@@ -255,7 +256,7 @@ char *trust_verify(trust *self, GPtrArray *chain, const char *expected, GError *
         return pin_ok(known, crts->pdata[0], expected, error) ? g_strdup(known->name) : NULL;
     known = expected ? pins_by_name(pins, expected) : NULL;
     if (known && known->problem) {
-        refuse(error, PKI_ERROR_LOCAL, "%s: run 'ferry pair %s' again", known->problem,
+        refuse(error, PKI_ERROR_LOCAL, "%s: run 'ferry pair %s --replace'", known->problem,
                known->name);
         return NULL;
     }

@@ -205,6 +205,12 @@ JsonObject *local_call(test_daemon *self, const char *method, const char *path, 
 void local_refused(test_daemon *self, const char *method, const char *path, const char *body,
                    const char *expected)
 {
+    local_refused_saying(self, method, path, body, expected, "");
+}
+
+void local_refused_saying(test_daemon *self, const char *method, const char *path,
+                          const char *body, const char *expected, const char *what)
+{
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonObject) answer = call(self, method, path, body, &error);
     g_autofree char *got = NULL;
@@ -214,6 +220,8 @@ void local_refused(test_daemon *self, const char *method, const char *path, cons
     got = g_strdup_printf("%d %s", client_status(self->local), client_code(self->local));
     g_test_message("%s", error->message);
     g_assert_cmpstr(got, ==, expected);
+    if (!strstr(error->message, what))
+        g_error("\"%s\" does not say: %s", error->message, what);
 }
 
 char *move_member(test_daemon *self, const char *id, const char *member)

@@ -33,6 +33,9 @@ JsonObject *local_call(test_daemon *self, const char *method, const char *path, 
 /* And this code of an error. */
 void local_refused(test_daemon *self, const char *method, const char *path, const char *body,
                    const char *expected);
+/* And with these words in its text. */
+void local_refused_saying(test_daemon *self, const char *method, const char *path,
+                          const char *body, const char *expected, const char *what);
 /* One member of GET /v1/migrations/ID; caller frees. Numbers as text. "" if there is no such
  * migration or member. */
 char *move_member(test_daemon *self, const char *id, const char *member);

@@ -80,6 +80,16 @@ void test_host_pair(test_host *a, test_host *b)
     g_assert_no_error(error);
 }
 
+void test_host_renew(test_host *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(unlink(self->certificate) | unlink(self->key), ==, 0);
+    g_assert_true(pki_create_host(self->certificate, self->key, self->name, &error));
+    g_assert_no_error(error);
+    load(self);
+}
+
 void test_host_expire(test_host *self)
 {
     g_autofree char *certificate = g_build_filename(self->dir, "expired.crt", NULL);

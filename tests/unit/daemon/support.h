@@ -23,6 +23,8 @@ void test_host_free(test_host *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(test_host, test_host_free)
 /* Each pins the other. */
 void test_host_pair(test_host *a, test_host *b);
+/* Gives it a new certificate and key in the places of the old ones, as after a new installation. */
+void test_host_renew(test_host *self);
 /* Gives it a self-signed certificate that ended yesterday, with a new key. */
 void test_host_expire(test_host *self);
 

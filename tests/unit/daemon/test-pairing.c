@@ -153,6 +153,34 @@ static void names_are_not_taken_over(fixture *f, gconstpointer data)
     g_assert_cmpint(trusts(f->alpha, f->zulu), ==, 200);
 }
 
+static void re_pairing_says_what_to_do(fixture *f, gconstpointer data)
+{
+    g_autofree char *token = make_token(f->zulu), *body = body_for(f->zulu->control, token, NULL);
+    g_autofree char *second = NULL, *third = NULL, *back = NULL, *replace = NULL;
+    g_autoptr(JsonObject) peer = local_call(f->alpha, "POST", "/v1/peers", body, 201), again = NULL;
+
+    /* zulu gets a new certificate. From there it is alpha that has to forget the old one. */
+    test_daemon_stop(f->zulu, SIGTERM);
+    test_host_renew(f->zulu->host);
+    test_daemon_start(f->zulu);
+    second = make_token(f->alpha);
+    back = body_for(f->alpha->control, second, NULL);
+    local_refused_saying(f->zulu, "POST", "/v1/peers", back, "409 conflict",
+                         "run 'ferry unpair zulu' on alpha");
+    /* Until then nothing goes, and who asks is told how to mend it. */
+    g_assert_cmpint(trusts(f->alpha, f->zulu), ==, 0);
+    /* From alpha it is one step. */
+    third = make_token(f->zulu);
+    replace = body_for(f->zulu->control, third, NULL);
+    local_refused_saying(f->alpha, "POST", "/v1/peers", replace, "409 conflict", "--replace it");
+    g_free(third);
+    g_free(replace);
+    third = make_token(f->zulu);
+    replace = body_for(f->zulu->control, third, ", \"replace\": true");
+    again = local_call(f->alpha, "POST", "/v1/peers", replace, 201);
+    g_assert_cmpint(trusts(f->alpha, f->zulu), ==, 200);
+}
+
 /* What mallory does: shows his own certificate to alpha, and passes on what alpha says to zulu. */
 typedef struct {
     fixture *f;
@@ -261,6 +289,7 @@ int main(int argc, char **argv)
     TEST(wrong_tokens_are_refused);
     TEST(a_restart_forgets_the_token);
     TEST(names_are_not_taken_over);
+    TEST(re_pairing_says_what_to_do);
     TEST(nobody_can_stand_between);
     TEST(who_does_not_know_the_token_is_not_pinned);
     return g_test_run();

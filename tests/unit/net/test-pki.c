@@ -226,7 +226,7 @@ static void test_pinned(fixture *f, gconstpointer data)
     trusted(self, f, "zulu", NULL, "zulu");
     trusted(self, f, "zulu", "ZULU", "zulu");
     refused(self, f, "zulu", "yankee", PKI_ERROR_NAME, "this is zulu, not yankee");
-    refused(self, f, "yankee", "zulu", PKI_ERROR_UNTRUSTED, "not the one it was paired with");
+    refused(self, f, "yankee", "zulu", PKI_ERROR_UNTRUSTED, "'ferry pair zulu --replace' here");
     refused(self, f, "yankee", NULL, PKI_ERROR_UNTRUSTED, "'zulu'");
 
     g_assert_true(pki_unpin(self, "zulu", &error)); /* while we run */
@@ -258,7 +258,7 @@ static void test_pinned_out_of_time(fixture *f, gconstpointer data)
     certs_pin(self, f->dir, "late", "late");
     certs_pin(self, f->dir, "early", "early");
     refused(self, f, "late", "late", PKI_ERROR_EXPIRED, "the certificate of late expired on ");
-    refused(self, f, "late", NULL, PKI_ERROR_EXPIRED, "run 'ferry pair late' again");
+    refused(self, f, "late", NULL, PKI_ERROR_EXPIRED, "'ferry pair late --replace' here");
     refused(self, f, "late", "other", PKI_ERROR_EXPIRED, "expired");
     refused(self, f, "early", "early", PKI_ERROR_EXPIRED, "is not valid before ");
 }
@@ -304,7 +304,7 @@ static void test_pin_directory_is_guarded(fixture *f, gconstpointer data)
     certs_pin(self, f->dir, "zulu", "zulu");
     g_assert_true(g_file_set_contents(bad, "not a certificate", -1, NULL));
     trusted(self, f, "zulu", NULL, "zulu"); /* one broken pin harms no other */
-    refused(self, f, "alpha", "mike", PKI_ERROR_LOCAL, "run 'ferry pair mike' again");
+    refused(self, f, "alpha", "mike", PKI_ERROR_LOCAL, "run 'ferry pair mike --replace'");
     g_assert_cmpint(g_chmod(peers, 0775), ==, 0);
     refused(self, f, "zulu", "zulu", PKI_ERROR_LOCAL, "chmod go-w");
     g_assert_cmpint(g_chmod(peers, 0755), ==, 0);
