@@ -56,12 +56,12 @@ def ip_batch(host, lines):
     host.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n")
 
 
-def pull(cables, hosts):
-    """Make every cable, straight in the namespaces of its two ends."""
+def pull(cables, hosts, only=None):
+    """Make every cable, or those of one host only, straight in the namespaces of its two ends."""
     # The kernel reports a carrier a second late where both ends have the same index: hence 1000.
     lines = [f"link add {cable.tor_end} index {1000 + number} type veth "
              f"peer name {cable.interface} netns {hosts[cable.host].init.pid}"
-             for number, cable in enumerate(cables)]
+             for number, cable in enumerate(cables) if only in (None, cable.host)]
     # Only the network namespace is the tor's here: the pids above are the machine's.
     tor = hosts[topology.TOR].init.pid
     result = subprocess.run(["nsenter", f"--net=/proc/{tor}/ns/net", "ip", "-batch", "-"],
@@ -124,6 +124,10 @@ class Link:
     def _shape(host, interface, limit, cut):
         queue = SILENT if cut else tbf(limit) if limit else ["pfifo_fast"]
         host.run(["tc", "qdisc", "replace", "dev", interface, "root", *queue])
+
+    def reapply(self):
+        """Do again what is remembered, after a host has come back with new interfaces."""
+        self._set()
 
     def limit(self, rate):
         """Limit both directions to rate: a number and kbit, mbit or gbit (per second)."""

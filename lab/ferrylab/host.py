@@ -75,15 +75,20 @@ class Host:
     """A host that is up. folder: its state on the machine (etc, var, srv)."""
 
     def __init__(self, name, init, folder):
-        self.name, self.init, self.folder = name, init, folder
+        self.name = name
         self._children = []
+        self.enter(init, folder)
+
+    def enter(self, init, folder):
+        """Open the door; again, after power_on has given the host a new process 1."""
+        self.init, self.folder = init, folder
         # The one thread that lives in the host's namespaces: what it starts runs in the host.
-        self._door = concurrent.futures.ThreadPoolExecutor(1, f"door-{name}")
+        self._door = concurrent.futures.ThreadPoolExecutor(1, f"door-{self.name}")
         try:
             self._door.submit(self._enter).result()
         except OSError as error:
             self._door.shutdown()
-            raise LabError(f"host {name} cannot be entered: {error}") from error
+            raise LabError(f"host {self.name} cannot be entered: {error}") from error
 
     def _enter(self):
         fds = [os.open(f"/proc/{self.init.pid}/ns/{kind}", os.O_RDONLY) for kind in NAMESPACES]

@@ -14,7 +14,9 @@ import select
 import signal
 import socket
 import stat
+import subprocess
 import sys
+import time
 
 import kernel  # the folder of this file comes first in sys.path
 
@@ -27,6 +29,22 @@ OWN_VAR = ("cache/libvirt", "lib/ferry", "lib/libvirt/boot", "lib/libvirt/images
 def write(path, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def mount_disk(spec):
+    """Put the host's state on a disk that forgets what was not flushed, by lab/lossy and a loop
+    device; see there. All of it ends with this process."""
+    disk, state = spec["disk"], spec["state"]
+    fuse = f"{state}.fuse"
+    os.makedirs(fuse, exist_ok=True)
+    lossy = subprocess.Popen([disk["program"], disk["backing"], fuse], stdin=subprocess.DEVNULL,
+                             env={"LOSSY_SEED": str(disk["seed"])})
+    while not os.path.exists(f"{fuse}/disk"):
+        if lossy.poll() is not None:
+            raise OSError(f"{disk['program']} ended with {lossy.returncode}")
+        time.sleep(0.01)
+    subprocess.run(["mount", "-o", "loop,noatime", f"{fuse}/disk", state], check=True,
+                   stdin=subprocess.DEVNULL)
 
 
 def build_etc(spec, folder, machine_etc):
@@ -83,9 +101,13 @@ def build_root(spec):
         kernel.bind(root, root)
         kernel.bind("/tmp", f"{root}/tmp")
 
-    build_etc(spec, f"{state}/etc", f"{root}/etc")
-    build_var(f"{state}/var")
-    os.mkdir(f"{state}/srv")
+    if "disk" in spec:
+        mount_disk(spec)
+    if not os.path.exists(f"{state}/srv"):  # else this host was up before, and lost its power
+        build_etc(spec, f"{state}/etc", f"{root}/etc")
+        build_var(f"{state}/var")
+        os.mkdir(f"{state}/srv")
+        os.sync()
     # Paths may be covered in what follows, open folders are not.
     own = {name: os.open(f"{state}/{name}", os.O_PATH) for name in ("etc", "var", "srv")}
 
@@ -153,7 +175,7 @@ def main():
                        | kernel.CLONE_NEWIPC)
         socket.sethostname(spec["host"])
         build_root(spec)
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, subprocess.CalledProcessError) as error:
         owner.sendall(f"{error}".encode())
         return 1
     serve(owner)

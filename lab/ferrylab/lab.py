@@ -8,14 +8,16 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import uuid
 
 from . import cables, kernel, kvm, switch, topology, vm
 from .host import Host, Init, control, spawn_init
 from .virthost import VirtHost
-from .paths import SOURCE, base_folder, build_folder
+from .paths import SOURCE, base_folder, build_folder, program
 from .wait import LabError, wait_until
 
+LOSSY_SIZE = 16 << 30  # sparse
 
 
 def names():
@@ -29,20 +31,22 @@ def names():
 class Lab:
     """with Lab("name") as lab: lab.alpha.run(["true"]) …; or lab.up(), lab.down(); or attach().
 
+    lossy: {host: seed} of hypervisors whose state is on a disk that forgets what was not flushed, so
+    that power_cut is one (lab/lossy; seed 0: it forgets all of that).
     hypervisors: plans from topology. tie_to_parent: the lab dies with this process, however that
     ends; otherwise it stays until down(). roots: {host: folder of another Linux system to run in}.
     flavours: {host: "libvirtd" or "modular"}.
     """
 
     def __init__(self, name="lab", hypervisors=(topology.ALPHA, topology.ZULU),
-                 tie_to_parent=False, roots=None, flavours=None):
+                 tie_to_parent=False, roots=None, flavours=None, lossy=None):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
             raise LabError(f"“{name}” cannot name a lab: use lower-case letters, digits and “-”")
         self.name = name
         self.base = base_folder()
         self.folder = os.path.join(self.base, name)
         self.tie_to_parent = tie_to_parent
-        self.roots, self.flavours = roots or {}, flavours or {}
+        self.roots, self.flavours, self.lossy = roots or {}, flavours or {}, lossy or {}
         self.plans = {plan.name: plan for plan in hypervisors}
         self.cables = cables.plan(hypervisors)
         self.hosts = {}
@@ -132,11 +136,7 @@ class Lab:
             fcntl.flock(lock, fcntl.LOCK_SH)
             started = {name: self._spawn(name, lock.fileno()) for name in hosts}
         # Until the end every init dies with us: there is no record of them yet.
-        inits = {}
-        for name, owner in started.items():
-            control(owner, name, self._log(name))
-            pid = self._inits[len(inits)].pid
-            inits[name] = Init(pid, kernel.start_time(pid))
+        inits = {name: self._wait_for(name, *init) for name, init in started.items()}
         self._enter(inits)
         cables.pull(self.cables, self.hosts)
         with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -148,12 +148,60 @@ class Lab:
                 jobs.append(pool.submit(self._start_libvirt, host))
             for job in jobs:
                 job.result()
-        self._record(inits)
+        self._settle()
+
+    def _settle(self):
+        """Everything is up: hosts that are to outlive us are let go."""
+        self._record({name: host.init for name, host in self.hosts.items()})
         if not self.tie_to_parent:
             for owner in self._owners:
                 owner.sendall(b"detach")
                 owner.close()
             self._owners = []
+
+    def _wait_for(self, name, process, owner):
+        control(owner, name, self._log(name))
+        return Init(process.pid, kernel.start_time(process.pid))
+
+    # Power
+
+    def power_cut(self, *names):
+        """Take the power of lossy hosts away, all at the same moment: every process dies, and their
+        disks keep only what was flushed. power_on brings them back."""
+        for name in names:
+            if name not in self.lossy:
+                raise LabError(f"host {name} has no disk that a power cut can be tried with: "
+                               f"Lab(lossy={{\"{name}\": 0}})")
+        for name in names:
+            self[name].init.kill()
+        for name in names:
+            host = self[name]
+            host.close()
+
+            def dead(host=host):
+                host.reap()
+                ours = [init for init in self._inits if init.pid == host.init.pid]
+                return not host.init.alive() and all(i.poll() is not None for i in ours)
+            wait_until(dead, 30, f"the processes of {name} to end")
+
+    def power_on(self, name):
+        """Boot a host that lost its power: same disk, same cables, libvirt as at every start. What
+        is not started by the lab at the beginning (ferryd) is not started here either."""
+        host = self[name]
+        with self._alive_lock() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            init = self._wait_for(name, *self._spawn(name, lock.fileno()))
+        host.enter(init, self._visible(name, init))
+        cables.pull(self.cables, self.hosts, only=name)
+        self._start_networks(host)
+        own = [cable for cable in self.cables if cable.host == name]
+        switch.plug(self.tor, own, self.plans.values())
+        switch.hypervisor(host, host.plan)
+        for cable in own:
+            self.link(cable.name).reapply()
+        host.start_libvirt()
+        self._settle()
+        return host
 
     def _log(self, host):
         return os.path.join(self.folder, f"{host}.init.log")
@@ -163,20 +211,36 @@ class Lab:
 
     def _spawn(self, name, lock):
         state = os.path.join(self.folder, name)
-        os.makedirs(state)
+        os.makedirs(state, exist_ok=True)
         visible = [path for path in (SOURCE, self.base, build_folder()) if os.path.isdir(path)]
         spec = {"host": name, "uuid": self._uuid(name), "state": state, "visible": visible,
                 "root": self.roots.get(name, ""),
                 "hidden_devices": ["kvm"] if kvm.known() == "qemu" else [],
                 "hosts_file": topology.hosts_file(self.plans.values())}
+        if name in self.lossy:
+            spec["disk"] = {"backing": self._backing(name), "program": program("lab/lossy"),
+                            "seed": self.lossy[name]}
         init, owner = spawn_init(spec, self._log(name), (lock,))
         self._inits.append(init)
         self._owners.append(owner)
-        return owner
+        return init, owner
+
+    def _backing(self, name):
+        """The file behind a lossy host's disk, with a file system on it."""
+        path = os.path.join(self.folder, f"{name}.disk")
+        if not os.path.exists(path):
+            with open(path, "wb") as file:
+                file.truncate(LOSSY_SIZE)
+            subprocess.run(["mkfs.ext4", "-q", "-E", "nodiscard", path], check=True)
+        return path
+
+    def _visible(self, name, init):
+        """A host's etc, var and srv as this process can see them."""
+        return f"/proc/{init.pid}/root" if name in self.lossy else os.path.join(self.folder, name)
 
     def _enter(self, inits):
         for name, init in inits.items():
-            folder = os.path.join(self.folder, name)
+            folder = self._visible(name, init)
             if name in self.plans:
                 self.hosts[name] = VirtHost(name, init, folder, self.plans[name],
                                             self.flavours.get(name, "libvirtd"))
@@ -215,7 +279,7 @@ class Lab:
                   "hypervisors": [[plan.name, plan.number, [list(vars(s).values())
                                                              for s in plan.switches]]
                                   for plan in self.plans.values()],
-                  "flavours": self.flavours, "roots": self.roots}
+                  "flavours": self.flavours, "roots": self.roots, "lossy": self.lossy}
         path = os.path.join(self.folder, "lab.json")
         with open(path + ".new", "w", encoding="utf-8") as file:
             json.dump(record, file, indent=1)
@@ -248,7 +312,8 @@ class Lab:
             raise LabError(f"lab {name} is not up: bring it up with lab/lab up {name}")
         plans = [topology.HypervisorPlan(host, number, tuple(topology.Switch(*s) for s in switches))
                  for host, number, switches in record["hypervisors"]]
-        lab = cls(name, plans, roots=record["roots"], flavours=record["flavours"])
+        lab = cls(name, plans, roots=record["roots"], flavours=record["flavours"],
+                  lossy=record["lossy"])
         if not lab._complete():
             raise LabError(f"lab {name} has lost hosts: take it down with lab/lab down {name}")
         lab._enter(lab._recorded_inits())
@@ -301,7 +366,8 @@ class Lab:
         shutil.rmtree(target, ignore_errors=True)
         os.makedirs(target)
         for name in [*self.plans, topology.CLIENT, topology.TOR]:
-            logs = os.path.join(self.folder, name, "var/log")
+            host = self.hosts.get(name)
+            logs = os.path.join(host.folder if host else os.path.join(self.folder, name), "var/log")
             if os.path.isdir(logs):
                 shutil.copytree(logs, os.path.join(target, name), symlinks=True)
             if os.path.exists(self._log(name)):

@@ -10,6 +10,7 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 def start(host):
     run, log = "/run/openvswitch", "/var/log/openvswitch"
+    host.run(["rm", "-f", DB])  # of a host that was up before
     host.run(["ovsdb-tool", "create", DB, SCHEMA])
     host.run(["ovsdb-server", DB, f"--remote=punix:{run}/db.sock", "--detach", "--no-chdir",
               f"--pidfile={run}/ovsdb-server.pid", f"--log-file={log}/ovsdb-server.log"])
@@ -45,22 +46,30 @@ def hypervisor(host, plan):
 
 
 def tor(host, cables, hypervisors):
-    """The top-of-rack switch, which also marks what comes from each hypervisor."""
+    """The top-of-rack switch."""
     start(host)
+    bridges(host, {"tor": []})
+    ip_batch(host, [line for network in topology.NETWORKS
+                    for line in (f"link add {network} type bridge", f"link set {network} up")])
+    plug(host, cables, hypervisors)
+
+
+def plug(host, cables, hypervisors):
+    """Plug cables into the tor, which also marks what comes from each hypervisor; those that were in
+    it before, too (they are new interfaces of the old names)."""
     trunk = "trunks=" + ",".join(map(str, topology.VLANS))
     switched = [cable for cable in cables if not cable.bridged]
-    bridges(host, {"tor": [(cable.tor_end, [f"tag={cable.vlan}" if cable.vlan else trunk])
-                           for cable in switched]})
+    command = ["ovs-vsctl"]
+    for cable in switched:
+        offload(host, cable.tor_end, "off")
+        command += ["--", "--if-exists", "del-port", "tor", cable.tor_end, "--", "add-port", "tor",
+                    cable.tor_end, f"tag={cable.vlan}" if cable.vlan else trunk]
+    host.run(command)
     tos = {plan.name: plan.tos for plan in hypervisors}
     flows = [f"priority=100,ip,in_port={cable.tor_end},actions=mod_nw_tos:{tos[cable.host]},NORMAL"
              for cable in switched if cable.host in tos]
     host.run(["ovs-ofctl", "add-flows", "tor", "-"], input="\n".join(flows) + "\n")
-
-    lines = []
-    for network in topology.NETWORKS:
-        lines += [f"link add {network} type bridge", f"link set {network} up"]
-    for cable in cables:
-        if cable.bridged:
-            lines += [f"link set {cable.tor_end} master {cable.interface}",
-                      f"link set {cable.tor_end} up"]
+    lines = [f"link set {cable.tor_end} up" for cable in cables]
+    lines += [f"link set {cable.tor_end} master {cable.interface}"
+              for cable in cables if cable.bridged]
     ip_batch(host, lines)
