@@ -21,7 +21,7 @@ struct control {
     guint clients;
 };
 
-/* Its next line is looked at only when the answer to the one before is gone: memory stays bounded. */
+/* Its next line is looked at only when the answer to the one before is gone: memory is bounded. */
 struct client {
     struct control *control;
     GSocket *socket;
@@ -32,7 +32,8 @@ struct client {
 static void next_line(struct client *c);
 
 static GSource *when(struct control *c, GSocket *s, GIOCondition condition, GUnixFDSourceFunc then,
-                     gpointer user) {
+                     gpointer user)
+{
     GSource *source = g_unix_fd_source_new(g_socket_get_fd(s), condition);
 
     g_source_set_callback(source, G_SOURCE_FUNC(then), user, NULL);
@@ -41,7 +42,8 @@ static GSource *when(struct control *c, GSocket *s, GIOCondition condition, GUni
     return source;
 }
 
-static void client_free(struct client *c) {
+static void client_free(struct client *c)
+{
     c->control->clients--;
     g_object_unref(c->socket);
     g_string_free(c->in, TRUE);
@@ -50,7 +52,8 @@ static void client_free(struct client *c) {
 }
 
 /* FALSE when the client was freed. */
-static gboolean flush(struct client *c) {
+static gboolean flush(struct client *c)
+{
     while (c->sent < c->out->len) {
         gssize n = send(g_socket_get_fd(c->socket), c->out->str + c->sent, c->out->len - c->sent,
                         MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -67,7 +70,8 @@ static gboolean flush(struct client *c) {
     return TRUE;
 }
 
-static gboolean writable(gint fd, GIOCondition condition, gpointer user) {
+static gboolean writable(gint fd, GIOCondition condition, gpointer user)
+{
     struct client *c = user;
 
     if (flush(c))
@@ -75,7 +79,8 @@ static gboolean writable(gint fd, GIOCondition condition, gpointer user) {
     return G_SOURCE_REMOVE;
 }
 
-static gboolean readable(gint fd, GIOCondition condition, gpointer user) {
+static gboolean readable(gint fd, GIOCondition condition, gpointer user)
+{
     struct client *c = user;
     char part[4096];
     gssize n = recv(fd, part, sizeof part, MSG_DONTWAIT);
@@ -91,7 +96,8 @@ static gboolean readable(gint fd, GIOCondition condition, gpointer user) {
     return G_SOURCE_REMOVE;
 }
 
-static void answered(gpointer user, JsonNode *answer) {
+static void answered(gpointer user, JsonNode *answer)
+{
     struct client *c = user;
     g_autoptr(JsonNode) owned = answer;
     g_autofree char *line = json_to_string(owned, FALSE);
@@ -102,7 +108,8 @@ static void answered(gpointer user, JsonNode *answer) {
         when(c->control, c->socket, G_IO_OUT, writable, c);
 }
 
-static void next_line(struct client *c) {
+static void next_line(struct client *c)
+{
     char *end = memchr(c->in->str, '\n', c->in->len);
 
     if (c->out->len) {
@@ -117,7 +124,8 @@ static void next_line(struct client *c) {
     }
 }
 
-static gboolean welcome(gint fd, GIOCondition condition, gpointer user) {
+static gboolean welcome(gint fd, GIOCondition condition, gpointer user)
+{
     struct control *control = user;
     g_autoptr(GSocket) s = g_socket_accept(control->socket, NULL, NULL);
 
@@ -133,20 +141,22 @@ static gboolean welcome(gint fd, GIOCondition condition, gpointer user) {
     return G_SOURCE_CONTINUE;
 }
 
-static GSocket *dial(const char *path, GError **error) {
+static GSocket *dial(const char *path, GError **error)
+{
     g_autoptr(GSocketAddress) address = g_unix_socket_address_new(path);
-    g_autoptr(GSocket) s = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
-                                        G_SOCKET_PROTOCOL_DEFAULT, error);
+    g_autoptr(GSocket) s =
+        g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, error);
     if (!s || !g_socket_connect(s, address, NULL, error))
         return NULL;
     return g_steal_pointer(&s);
 }
 
 struct control *control_new(const char *path, GMainContext *context, control_handler handler,
-                            gpointer user, GError **error) {
+                            gpointer user, GError **error)
+{
     g_autoptr(GSocketAddress) address = g_unix_socket_address_new(path);
-    g_autoptr(GSocket) s = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
-                                        G_SOCKET_PROTOCOL_DEFAULT, error);
+    g_autoptr(GSocket) s =
+        g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, error);
     g_autoptr(GSocket) other = dial(path, NULL);
 
     if (!s)
@@ -171,7 +181,8 @@ struct control *control_new(const char *path, GMainContext *context, control_han
     return c;
 }
 
-void control_free(struct control *c) {
+void control_free(struct control *c)
+{
     g_source_destroy(c->source);
     unlink(c->path);
     g_object_unref(c->socket);
@@ -179,7 +190,8 @@ void control_free(struct control *c) {
     g_free(c);
 }
 
-JsonNode *control_ask(const char *path, const char *request, GError **error) {
+JsonNode *control_ask(const char *path, const char *request, GError **error)
+{
     g_autoptr(GSocket) s = dial(path, error);
     g_autoptr(GString) answer = g_string_new(NULL);
     g_autofree char *line = g_strdup_printf("%s\n", request);
@@ -200,26 +212,31 @@ JsonNode *control_ask(const char *path, const char *request, GError **error) {
     return json_from_string(answer->str, error);
 }
 
-JsonNode *control_ok(void) {
+JsonNode *control_ok(void)
+{
     JsonObject *o = json_object_new();
     json_object_set_boolean_member(o, "ok", TRUE);
     return json_node_init_object(json_node_alloc(), o);
 }
 
-JsonNode *control_error(const char *message) {
+JsonNode *control_error(const char *message)
+{
     JsonObject *o = json_object_new();
     json_object_set_boolean_member(o, "ok", FALSE);
     json_object_set_string_member(o, "error", message);
     return json_node_init_object(json_node_alloc(), o);
 }
 
-const char *control_string(JsonObject *o, const char *name) {
+const char *control_string(JsonObject *o, const char *name)
+{
     JsonNode *n = json_object_get_member(o, name);
     return n && JSON_NODE_HOLDS_VALUE(n) && json_node_get_value_type(n) == G_TYPE_STRING
-               ? json_node_get_string(n) : NULL;
+               ? json_node_get_string(n)
+               : NULL;
 }
 
-int control_main(const char *program, const char *path, const char *request) {
+int control_main(const char *program, const char *path, const char *request)
+{
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonNode) answer = control_ask(path, request, &error);
 

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE 4096
+#define PAGE    4096
 #define TICK_NS 10000000u
 
 struct dirty {
@@ -26,18 +26,21 @@ struct dirty {
     size_t pages, next;
 };
 
-static uint64_t word_for(size_t page, uint32_t round) {
+static uint64_t word_for(size_t page, uint32_t round)
+{
     uint64_t x = (uint64_t)page << 32 | round;
     x = (x ^ x >> 31) * 0x9e3779b97f4a7c15u;
     return x ^ x >> 29;
 }
 
-static void *map(size_t bytes) {
+static void *map(size_t bytes)
+{
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
-static void release(struct dirty *d) {
+static void release(struct dirty *d)
+{
     if (d->memory)
         munmap(d->memory, d->pages * PAGE);
     if (d->round)
@@ -48,7 +51,8 @@ static void release(struct dirty *d) {
 }
 
 /* Fills the working set with what no migration can skip or compress. */
-static void resize(struct dirty *d, size_t pages) {
+static void resize(struct dirty *d, size_t pages)
+{
     uint64_t noise = 88172645463325252u;
 
     release(d);
@@ -73,7 +77,8 @@ static void resize(struct dirty *d, size_t pages) {
 }
 
 /* A page that is not as it was left was lost or mixed up on the way: an oracle for memory. */
-static void touch(struct dirty *d) {
+static void touch(struct dirty *d)
+{
     size_t p = d->next;
     volatile uint64_t *word = d->memory + p * (PAGE / 8);
 
@@ -85,7 +90,8 @@ static void touch(struct dirty *d) {
     d->next = p + 1 == d->pages ? 0 : p + 1;
 }
 
-static void *dirty_for_ever(void *user) {
+static void *dirty_for_ever(void *user)
+{
     struct dirty *d = user;
     uint64_t last = radio_now();
 
@@ -119,7 +125,8 @@ static void *dirty_for_ever(void *user) {
     return NULL;
 }
 
-struct dirty *dirty_start(const struct options *o, struct radio *radio, char *error, size_t size) {
+struct dirty *dirty_start(const struct options *o, struct radio *radio, char *error, size_t size)
+{
     struct dirty *d = calloc(1, sizeof *d);
     pthread_t thread;
 
@@ -139,7 +146,8 @@ struct dirty *dirty_start(const struct options *o, struct radio *radio, char *er
     return d;
 }
 
-void dirty_set(struct dirty *d, unsigned rate, unsigned wset) {
+void dirty_set(struct dirty *d, unsigned rate, unsigned wset)
+{
     pthread_mutex_lock(&d->lock);
     d->state.rate = rate;
     d->state.wset = wset;
@@ -147,7 +155,8 @@ void dirty_set(struct dirty *d, unsigned rate, unsigned wset) {
     pthread_mutex_unlock(&d->lock);
 }
 
-void dirty_get_state(struct dirty *d, struct dirty_state *state) {
+void dirty_get_state(struct dirty *d, struct dirty_state *state)
+{
     pthread_mutex_lock(&d->lock);
     *state = d->state;
     pthread_mutex_unlock(&d->lock);

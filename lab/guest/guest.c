@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The lab guest: writes records, dirties memory, answers probes, and can be asked for all it wrote. */
+/* The lab guest: writes records, dirties memory, answers probes, tells all it has written. */
 #include "service.h"
 
 #include <pthread.h>
@@ -14,7 +14,8 @@
 #define BEAT_NS 100000000
 
 /* Tells the witness that the guest runs even when nothing can be written. */
-static void *beat_for_ever(void *user) {
+static void *beat_for_ever(void *user)
+{
     struct service *s = user;
     struct timespec pause = {.tv_nsec = BEAT_NS};
     struct writer_state w;
@@ -28,7 +29,8 @@ static void *beat_for_ever(void *user) {
     return NULL;
 }
 
-static bool read_command_line(char *line, size_t size) {
+static bool read_command_line(char *line, size_t size)
+{
     FILE *f = fopen("/proc/cmdline", "r");
     bool good = f && fgets(line, (int)size, f);
 
@@ -37,7 +39,8 @@ static bool read_command_line(char *line, size_t size) {
     return good;
 }
 
-int main(void) {
+int main(void)
+{
     static struct service s; /* shared with threads that outlive main's frame */
     char line[8192], error[256] = "";
     pthread_t beat;

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-bool options_number(const char *text, unsigned max, unsigned *number) {
+bool options_number(const char *text, unsigned max, unsigned *number)
+{
     unsigned n = 0;
 
     if (!*text)
@@ -24,7 +25,8 @@ bool options_number(const char *text, unsigned max, unsigned *number) {
     return true;
 }
 
-static bool parse_witness(struct options *o, char *value) {
+static bool parse_witness(struct options *o, char *value)
+{
     unsigned port = REPORT_WITNESS_PORT;
     char *colon = strchr(value, ':');
 
@@ -38,7 +40,8 @@ static bool parse_witness(struct options *o, char *value) {
     return inet_pton(AF_INET, value, &o->witness.sin_addr) == 1;
 }
 
-static bool add_disk(struct options *o, const char *name) {
+static bool add_disk(struct options *o, const char *name)
+{
     if (o->disks == REPORT_DISKS || strchr(name, '/') || !*name || strlen(name) > 16)
         return false;
     snprintf(o->disk[o->disks++], sizeof o->disk[0], "/dev/%s", name);
@@ -46,7 +49,8 @@ static bool add_disk(struct options *o, const char *name) {
 }
 
 /* Without disks= the guest writes to every virtio disk it has. */
-static void find_disks(struct options *o) {
+static void find_disks(struct options *o)
+{
     char name[] = "vda", path[] = "/dev/vda";
 
     for (; name[2] < 'a' + REPORT_DISKS; path[7] = ++name[2])
@@ -54,7 +58,8 @@ static void find_disks(struct options *o) {
             add_disk(o, name);
 }
 
-static bool parse_disks(struct options *o, char *value) {
+static bool parse_disks(struct options *o, char *value)
+{
     char *rest = NULL;
 
     for (char *name = strtok_r(value, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
@@ -63,9 +68,10 @@ static bool parse_disks(struct options *o, char *value) {
     return true;
 }
 
-/* init has given the NICs their addresses from the same parameters; here only who is who matters. */
+/* init has given the NICs their addresses by the same parameters; only who is who matters here. */
 static bool parse_nic(struct options *o, unsigned n, char *value, struct in_addr *net,
-                      struct in_addr *mask) {
+                      struct in_addr *mask)
+{
     unsigned bits = 24;
     char *slash = strchr(value, '/');
 
@@ -82,7 +88,8 @@ static bool parse_nic(struct options *o, unsigned n, char *value, struct in_addr
 }
 
 static bool parse_one(struct options *o, const char *key, char *value, struct in_addr *net,
-                      struct in_addr *mask) {
+                      struct in_addr *mask)
+{
     if (strcmp(key, "vm") == 0) {
         if (strlen(value) >= REPORT_NAME)
             return false;
@@ -107,7 +114,8 @@ static bool parse_one(struct options *o, const char *key, char *value, struct in
     return true;
 }
 
-bool options_parse(struct options *o, const char *line, char *error, size_t size) {
+bool options_parse(struct options *o, const char *line, char *error, size_t size)
+{
     struct in_addr net[REPORT_NICS] = {0}, mask[REPORT_NICS] = {0};
     char copy[4096], *rest = NULL;
 

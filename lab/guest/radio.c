@@ -29,14 +29,16 @@ struct radio {
     struct nic nic[REPORT_NICS];
 };
 
-uint64_t radio_now(void) {
+uint64_t radio_now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void transmit(struct radio *radio, uint32_t n, struct report *r,
-                     const struct sockaddr_in *to) {
+                     const struct sockaddr_in *to)
+{
     struct nic *nic = &radio->nic[n];
 
     r->magic = REPORT_MAGIC;
@@ -55,22 +57,26 @@ static void transmit(struct radio *radio, uint32_t n, struct report *r,
     pthread_mutex_unlock(&nic->lock);
 }
 
-void radio_report(struct radio *radio, struct report *r) {
+void radio_report(struct radio *radio, struct report *r)
+{
     const struct options *o = &radio->options;
 
     if (o->witness.sin_port && o->nic[o->report_nic])
         transmit(radio, o->report_nic, r, &o->witness);
 }
 
-void radio_memory_error(struct radio *radio) {
+void radio_memory_error(struct radio *radio)
+{
     atomic_fetch_add(&radio->memory_errors, 1);
 }
 
-uint32_t radio_memory_errors(struct radio *radio) {
+uint32_t radio_memory_errors(struct radio *radio)
+{
     return atomic_load(&radio->memory_errors);
 }
 
-static void answer(struct radio *radio, uint32_t n) {
+static void answer(struct radio *radio, uint32_t n)
+{
     struct probe p;
     struct sockaddr_in from;
     socklen_t length = sizeof from;
@@ -84,7 +90,8 @@ static void answer(struct radio *radio, uint32_t n) {
     transmit(radio, n, &r, &from);
 }
 
-static void *listen_to_probes(void *user) {
+static void *listen_to_probes(void *user)
+{
     struct radio *radio = user;
     struct pollfd fds[REPORT_NICS];
 
@@ -98,8 +105,9 @@ static void *listen_to_probes(void *user) {
     return NULL;
 }
 
-/* A socket per NIC, tied to it: the answer leaves where the probe came in, whatever the routes say. */
-static int open_socket(uint32_t n) {
+/* A socket per NIC, tied to it: an answer leaves where its probe came in, whatever routes say. */
+static int open_socket(uint32_t n)
+{
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(REPORT_GUEST_PORT)};
     char name[IFNAMSIZ];
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -112,7 +120,8 @@ static int open_socket(uint32_t n) {
 }
 
 struct radio *radio_start(const struct options *o, uint64_t boot, uint32_t disks, uint32_t slots,
-                          char *error, size_t size) {
+                          char *error, size_t size)
+{
     struct radio *radio = calloc(1, sizeof *radio);
     /* A probe measures the network and the hypervisor, not what else the guest is busy with. */
     struct sched_param priority = {.sched_priority = 10};

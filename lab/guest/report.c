@@ -9,7 +9,8 @@
 static uint32_t table[8][256];
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 
-static void table_make(void) {
+static void table_make(void)
+{
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t c = i;
         for (int bit = 0; bit < 8; bit++)
@@ -21,7 +22,8 @@ static void table_make(void) {
             table[k][i] = table[k - 1][i] >> 8 ^ table[0][table[k - 1][i] & 255];
 }
 
-static uint32_t crc(uint32_t c, const uint8_t *p, size_t n) {
+static uint32_t crc(uint32_t c, const uint8_t *p, size_t n)
+{
     for (; n >= 8; n -= 8, p += 8) {
         uint64_t v;
         memcpy(&v, p, 8);
@@ -35,13 +37,15 @@ static uint32_t crc(uint32_t c, const uint8_t *p, size_t n) {
     return c;
 }
 
-uint32_t report_crc32c(const void *data, size_t length) {
+uint32_t report_crc32c(const void *data, size_t length)
+{
     pthread_once(&table_once, table_make);
     return ~crc(~0u, data, length);
 }
 
 /* The sum as if the four bytes at SUM were zero. */
-static uint32_t sum_of(const void *data, size_t length, const uint32_t *sum) {
+static uint32_t sum_of(const void *data, size_t length, const uint32_t *sum)
+{
     static const uint8_t zero[4];
     const uint8_t *start = data, *hole = (const uint8_t *)sum;
 
@@ -51,15 +55,18 @@ static uint32_t sum_of(const void *data, size_t length, const uint32_t *sum) {
     return ~crc(c, hole + 4, length - (size_t)(hole - start) - 4);
 }
 
-void report_seal(void *data, size_t length, uint32_t *sum) {
+void report_seal(void *data, size_t length, uint32_t *sum)
+{
     *sum = sum_of(data, length, sum);
 }
 
-int report_sealed(const void *data, size_t length, const uint32_t *sum) {
+int report_sealed(const void *data, size_t length, const uint32_t *sum)
+{
     return *sum == sum_of(data, length, sum);
 }
 
-int report_name_valid(const char name[REPORT_NAME]) {
+int report_name_valid(const char name[REPORT_NAME])
+{
     size_t n = strnlen(name, REPORT_NAME);
 
     if (n == 0 || n == REPORT_NAME)
@@ -76,18 +83,21 @@ int report_name_valid(const char name[REPORT_NAME]) {
     return 1;
 }
 
-static int geometry_valid(uint32_t disks, uint32_t slots) {
+static int geometry_valid(uint32_t disks, uint32_t slots)
+{
     return disks <= REPORT_DISKS && slots <= REPORT_SLOTS;
 }
 
-int report_record_valid(const struct record *r, uint32_t disk, uint32_t slot, const char *vm) {
+int report_record_valid(const struct record *r, uint32_t disk, uint32_t slot, const char *vm)
+{
     return r->magic == RECORD_MAGIC && report_sealed(r, sizeof *r, &r->sum) &&
            report_name_valid(r->vm) && (!vm || strcmp(r->vm, vm) == 0) && r->disks > 0 &&
            r->slots > 0 && geometry_valid(r->disks, r->slots) && r->seq > 0 && r->disk == disk &&
            r->slot == slot && r->seq % r->disks == disk && r->seq / r->disks % r->slots == slot;
 }
 
-int report_valid(const struct report *r, size_t length) {
+int report_valid(const struct report *r, size_t length)
+{
     if (length != sizeof *r || r->magic != REPORT_MAGIC || r->version != REPORT_VERSION ||
         r->kind < REPORT_RECORD || r->kind > REPORT_ECHO || r->nic >= REPORT_NICS ||
         !report_name_valid(r->vm) || !geometry_valid(r->disks, r->slots) ||

@@ -18,7 +18,8 @@ struct ring {
     uint32_t disks, slots;
 };
 
-struct ring *ring_open(const struct options *o, char *error, size_t size) {
+struct ring *ring_open(const struct options *o, char *error, size_t size)
+{
     struct ring *ring = calloc(1, sizeof *ring);
 
     if (!ring) {
@@ -42,32 +43,38 @@ struct ring *ring_open(const struct options *o, char *error, size_t size) {
     return ring;
 }
 
-uint32_t ring_disks(const struct ring *ring) {
+uint32_t ring_disks(const struct ring *ring)
+{
     return ring->disks;
 }
 
-uint32_t ring_slots(const struct ring *ring) {
+uint32_t ring_slots(const struct ring *ring)
+{
     return ring->slots;
 }
 
-int ring_write(struct ring *ring, const struct record *r) {
+int ring_write(struct ring *ring, const struct record *r)
+{
     ssize_t n = pwrite(ring->fd[r->disk], r, sizeof *r, (off_t)r->slot * RECORD_SIZE);
     return n == (ssize_t)sizeof *r ? 0 : n < 0 ? errno : EIO;
 }
 
-int ring_sync(struct ring *ring) {
+int ring_sync(struct ring *ring)
+{
     for (uint32_t d = 0; d < ring->disks; d++)
         if (fsync(ring->fd[d]) < 0)
             return errno;
     return 0;
 }
 
-static bool blank(const struct record *r) {
+static bool blank(const struct record *r)
+{
     const char *p = (const char *)r;
     return p[0] == 0 && memcmp(p, p + 1, sizeof *r - 1) == 0;
 }
 
-static int read_at(int fd, void *to, size_t length, uint64_t at) {
+static int read_at(int fd, void *to, size_t length, uint64_t at)
+{
     ssize_t n = pread(fd, to, length, (off_t)at);
     return n == (ssize_t)length ? 0 : n < 0 ? errno : EIO;
 }
@@ -75,7 +82,8 @@ static int read_at(int fd, void *to, size_t length, uint64_t at) {
 /* A slot may have been read while its record was written, and a chunk fails as a whole for one bad
  * sector: so what is not good is read once more by itself before it is called bad. */
 static bool look(struct ring *ring, const char *vm, uint32_t disk, uint32_t slot, struct record *r,
-                 int error, ring_found found, void *user) {
+                 int error, ring_found found, void *user)
+{
     if (!error && blank(r))
         return true;
     if (error || !report_record_valid(r, disk, slot, vm)) {
@@ -88,13 +96,15 @@ static bool look(struct ring *ring, const char *vm, uint32_t disk, uint32_t slot
     return found(user, disk, slot, r, 0);
 }
 
-bool ring_walk(struct ring *ring, const char *vm, ring_found found, void *user) {
+bool ring_walk(struct ring *ring, const char *vm, ring_found found, void *user)
+{
     struct record *chunk = NULL;
     bool going = posix_memalign((void **)&chunk, RECORD_SIZE, CHUNK) == 0;
 
     for (uint32_t d = 0; going && d < ring->disks; d++)
         for (uint32_t s = 0; going && s < ring->slots; s += CHUNK / RECORD_SIZE) {
-            uint32_t n = ring->slots - s < CHUNK / RECORD_SIZE ? ring->slots - s : CHUNK / RECORD_SIZE;
+            uint32_t n =
+                ring->slots - s < CHUNK / RECORD_SIZE ? ring->slots - s : CHUNK / RECORD_SIZE;
             int error = read_at(ring->fd[d], chunk, n * RECORD_SIZE, (uint64_t)s * RECORD_SIZE);
             for (uint32_t i = 0; going && i < n; i++)
                 going = look(ring, vm, d, s + i, &chunk[i], error, found, user);

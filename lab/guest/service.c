@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CLIENTS 8      /* connections at a time */
-#define STALL_S 60     /* a client that does not read or write for so long is gone */
+#define CLIENTS 8  /* connections at a time */
+#define STALL_S 60 /* a client that does not read or write for so long is gone */
 
 struct client {
     struct service *service;
@@ -22,7 +22,8 @@ struct client {
 
 static _Atomic int clients; /* of the one service a guest has */
 
-static void say_state(struct client *c) {
+static void say_state(struct client *c)
+{
     struct service *s = c->service;
     struct writer_state w;
     struct dirty_state d;
@@ -41,11 +42,13 @@ static void say_state(struct client *c) {
             d.wset, (unsigned long long)d.pages / 256, radio_memory_errors(s->radio));
 }
 
-static void say_error(struct client *c, const char *error) {
+static void say_error(struct client *c, const char *error)
+{
     fprintf(c->out, "{\"ok\":false,\"error\":\"%s\"}\n", error);
 }
 
-static void set(struct client *c, char *words) {
+static void set(struct client *c, char *words)
+{
     struct writer_state w;
     struct dirty_state d;
     char *rest = NULL;
@@ -65,7 +68,8 @@ static void set(struct client *c, char *words) {
                 good = options_number(equals, OPTIONS_WSET_MAX, &d.wset) && d.wset > 0;
         }
         if (!good) {
-            say_error(c, "set takes writes=N, dirty=N (MiB/s) and wset=N (MiB), N a number in range");
+            say_error(c,
+                      "set takes writes=N, dirty=N (MiB/s) and wset=N (MiB), N a number in range");
             return;
         }
     }
@@ -74,7 +78,8 @@ static void set(struct client *c, char *words) {
     say_state(c);
 }
 
-static bool send_entry(struct client *c, struct entry *e) {
+static bool send_entry(struct client *c, struct entry *e)
+{
     e->magic = ENTRY_MAGIC;
     e->disks = ring_disks(c->service->ring);
     e->slots = ring_slots(c->service->ring);
@@ -82,8 +87,10 @@ static bool send_entry(struct client *c, struct entry *e) {
     return fwrite(e, sizeof *e, 1, c->out) == 1;
 }
 
-static bool send_slot(void *user, uint32_t disk, uint32_t slot, const struct record *r, int error) {
-    struct entry e = {.kind = r ? ENTRY_GOOD : ENTRY_BAD, .disk = disk, .slot = slot, .error = error};
+static bool send_slot(void *user, uint32_t disk, uint32_t slot, const struct record *r, int error)
+{
+    struct entry e = {
+        .kind = r ? ENTRY_GOOD : ENTRY_BAD, .disk = disk, .slot = slot, .error = error};
 
     if (r) {
         e.record_sum = r->sum;
@@ -96,13 +103,15 @@ static bool send_slot(void *user, uint32_t disk, uint32_t slot, const struct rec
     return send_entry(user, &e);
 }
 
-static void read_back(struct client *c) {
+static void read_back(struct client *c)
+{
     struct service *s = c->service;
     struct writer_state w;
     struct writer_failure f;
 
     writer_get_state(s->writer, &w);
-    struct entry begin = {.kind = ENTRY_BEGIN, .boot = s->boot, .seq = w.finished, .first = w.first};
+    struct entry begin = {
+        .kind = ENTRY_BEGIN, .boot = s->boot, .seq = w.finished, .first = w.first};
     memcpy(begin.vm, s->options.vm, sizeof begin.vm);
     /* The names are compared by the witness, which can say whose record it is instead. */
     if (!send_entry(c, &begin) || !ring_walk(s->ring, NULL, send_slot, c))
@@ -113,11 +122,13 @@ static void read_back(struct client *c) {
             return;
     }
     writer_get_state(s->writer, &w);
-    struct entry end = {.kind = ENTRY_END, .boot = s->boot, .seq = w.attempted, .first = w.failures};
+    struct entry end = {
+        .kind = ENTRY_END, .boot = s->boot, .seq = w.attempted, .first = w.failures};
     send_entry(c, &end);
 }
 
-static void stop(struct client *c, int how) {
+static void stop(struct client *c, int how)
+{
     int error = ring_sync(c->service->ring);
 
     if (error) {
@@ -129,7 +140,8 @@ static void stop(struct client *c, int how) {
     reboot(how);
 }
 
-static void serve_line(struct client *c, char *line) {
+static void serve_line(struct client *c, char *line)
+{
     if (strcmp(line, "state") == 0) {
         say_state(c);
     } else if (strcmp(line, "set") == 0 || strncmp(line, "set ", 4) == 0) {
@@ -151,7 +163,8 @@ static void serve_line(struct client *c, char *line) {
     }
 }
 
-static void *serve(void *user) {
+static void *serve(void *user)
+{
     struct client *c = user;
     FILE *in = fdopen(dup(fileno(c->out)), "r");
     char line[256];
@@ -173,7 +186,8 @@ static void *serve(void *user) {
     return NULL;
 }
 
-static void welcome(struct service *s, int fd) {
+static void welcome(struct service *s, int fd)
+{
     struct timeval stall = {.tv_sec = STALL_S};
     struct client *c = NULL;
     pthread_attr_t attr;
@@ -197,7 +211,8 @@ static void welcome(struct service *s, int fd) {
     free(c);
 }
 
-void service_run(struct service *s, char *error, size_t size) {
+void service_run(struct service *s, char *error, size_t size)
+{
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(REPORT_GUEST_PORT)};
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

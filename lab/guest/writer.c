@@ -19,11 +19,12 @@ struct writer {
     pthread_mutex_t lock; /* guards everything below; never held during a write */
     pthread_cond_t changed;
     struct writer_state state;
-    uint64_t started_ns; /* of the write in flight */
+    uint64_t started_ns;                            /* of the write in flight */
     struct writer_failure failure[REPORT_FAILURES]; /* a ring: number f is at f % REPORT_FAILURES */
 };
 
-static void make_record(struct writer *w, uint64_t seq) {
+static void make_record(struct writer *w, uint64_t seq)
+{
     struct record *r = w->record;
     uint64_t disks = ring_disks(w->ring);
 
@@ -48,7 +49,8 @@ static void make_record(struct writer *w, uint64_t seq) {
     w->previous = r->sum;
 }
 
-static void write_one(struct writer *w) {
+static void write_one(struct writer *w)
+{
     pthread_mutex_lock(&w->lock);
     uint64_t seq = ++w->state.attempted;
     w->started_ns = radio_now();
@@ -75,7 +77,8 @@ static void write_one(struct writer *w) {
 }
 
 /* Waits until DUE or, when the rate is 0, until it is not. Returns when the next write is due. */
-static uint64_t pace(struct writer *w, uint64_t due) {
+static uint64_t pace(struct writer *w, uint64_t due)
+{
     pthread_mutex_lock(&w->lock);
     for (;;) {
         uint64_t now = radio_now();
@@ -96,7 +99,8 @@ static uint64_t pace(struct writer *w, uint64_t due) {
     }
 }
 
-static void *write_for_ever(void *user) {
+static void *write_for_ever(void *user)
+{
     for (uint64_t due = 0;;) {
         due = pace(user, due);
         write_one(user);
@@ -104,7 +108,8 @@ static void *write_for_ever(void *user) {
     return NULL;
 }
 
-static bool find_last(void *user, uint32_t disk, uint32_t slot, const struct record *r, int error) {
+static bool find_last(void *user, uint32_t disk, uint32_t slot, const struct record *r, int error)
+{
     struct writer *w = user;
 
     if (r && r->disks == ring_disks(w->ring) && r->slots == ring_slots(w->ring) &&
@@ -118,7 +123,8 @@ static bool find_last(void *user, uint32_t disk, uint32_t slot, const struct rec
 }
 
 struct writer *writer_start(const struct options *o, uint64_t boot, struct ring *ring,
-                            struct radio *radio, char *error, size_t size) {
+                            struct radio *radio, char *error, size_t size)
+{
     struct writer *w = calloc(1, sizeof *w);
     pthread_condattr_t attr;
     pthread_t thread;
@@ -150,21 +156,24 @@ struct writer *writer_start(const struct options *o, uint64_t boot, struct ring 
     return w;
 }
 
-void writer_set_rate(struct writer *w, unsigned rate) {
+void writer_set_rate(struct writer *w, unsigned rate)
+{
     pthread_mutex_lock(&w->lock);
     w->state.rate = rate;
     pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->lock);
 }
 
-void writer_get_state(struct writer *w, struct writer_state *state) {
+void writer_get_state(struct writer *w, struct writer_state *state)
+{
     pthread_mutex_lock(&w->lock);
     *state = w->state;
     state->busy_us = w->started_ns ? (radio_now() - w->started_ns) / 1000 : 0;
     pthread_mutex_unlock(&w->lock);
 }
 
-bool writer_failure(struct writer *w, unsigned i, struct writer_failure *failure) {
+bool writer_failure(struct writer *w, unsigned i, struct writer_failure *failure)
+{
     pthread_mutex_lock(&w->lock);
     uint64_t total = w->state.failures;
     uint64_t kept = total < REPORT_FAILURES ? total : REPORT_FAILURES;

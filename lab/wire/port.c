@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH 64
+#define BATCH        64
 #define SOCKET_BYTES (8 << 20)
 
 struct port {
@@ -22,7 +22,8 @@ struct port {
     unsigned index;
     int in, out; /* of its own, because frames leave complete, without struct virtio_net_hdr */
     guint64 dropped;
-    /* For receiving: a head, room for a VLAN tag and a frame, and control messages, each BATCH times. */
+    /* For receiving: a head, room for a VLAN tag and a frame, and control messages, each BATCH
+     * times. */
     struct virtio_net_hdr heads[BATCH];
     guint8 *frames;
     union {
@@ -33,19 +34,23 @@ struct port {
 
 #define ROOM (SEGMENT_FRAME_MAX + 4u)
 
-static gboolean failed(GError **error, const char *interface, const char *what) {
+static gboolean failed(GError **error, const char *interface, const char *what)
+{
     int code = errno;
     g_set_error(error, G_IO_ERROR, g_io_error_from_errno(code), "cannot %s interface %s: %s", what,
                 interface, g_strerror(code));
     return FALSE;
 }
 
-static gboolean set(int fd, int level, int name, int value) {
+static gboolean set(int fd, int level, int name, int value)
+{
     return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
-static int open_socket(unsigned index, int protocol) {
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = (int)index,
+static int open_socket(unsigned index, int protocol)
+{
+    struct sockaddr_ll address = {.sll_family = AF_PACKET,
+                                  .sll_ifindex = (int)index,
                                   .sll_protocol = htons((guint16)protocol)};
     /* Protocol 0 first: bound to its interface before anything can come in from others. */
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -58,7 +63,8 @@ static int open_socket(unsigned index, int protocol) {
 }
 
 /* Left on, the kernel would speak for itself on the cable. Not there without IPv6: fine too. */
-static void silence_ipv6(const char *interface) {
+static void silence_ipv6(const char *interface)
+{
     g_autofree char *path = g_strdup_printf("/proc/sys/net/ipv6/conf/%s/disable_ipv6", interface);
     FILE *f = fopen(path, "w");
 
@@ -68,7 +74,8 @@ static void silence_ipv6(const char *interface) {
     }
 }
 
-struct port *port_open(const char *interface, GError **error) {
+struct port *port_open(const char *interface, GError **error)
+{
     struct packet_mreq promiscuous = {.mr_type = PACKET_MR_PROMISC};
     unsigned index = if_nametoindex(interface);
 
@@ -84,15 +91,16 @@ struct port *port_open(const char *interface, GError **error) {
     promiscuous.mr_ifindex = (int)index;
     silence_ipv6(interface);
     /* Until it is bound with a protocol the socket receives nothing: options come first. */
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = (int)index,
-                                  .sll_protocol = htons(ETH_P_ALL)};
+    struct sockaddr_ll address = {
+        .sll_family = AF_PACKET, .sll_ifindex = (int)index, .sll_protocol = htons(ETH_P_ALL)};
     p->in = open_socket(index, 0);
     p->out = open_socket(index, 0);
     if (p->in < 0 || p->out < 0 || !set(p->in, SOL_PACKET, PACKET_VNET_HDR, 1) ||
         !set(p->in, SOL_PACKET, PACKET_AUXDATA, 1) ||
         !set(p->in, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) ||
         !set(p->out, SOL_PACKET, PACKET_QDISC_BYPASS, 1) ||
-        setsockopt(p->in, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof promiscuous) < 0 ||
+        setsockopt(p->in, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof promiscuous) <
+            0 ||
         bind(p->in, (struct sockaddr *)&address, sizeof address) < 0) {
         failed(error, interface, "take hold of");
         port_close(p);
@@ -106,7 +114,8 @@ struct port *port_open(const char *interface, GError **error) {
     return p;
 }
 
-void port_close(struct port *p) {
+void port_close(struct port *p)
+{
     if (p->in >= 0)
         close(p->in);
     if (p->out >= 0)
@@ -115,16 +124,20 @@ void port_close(struct port *p) {
     g_free(p);
 }
 
-int port_fd(const struct port *p) {
+int port_fd(const struct port *p)
+{
     return p->in;
 }
 
-guint64 port_dropped(const struct port *p) {
+guint64 port_dropped(const struct port *p)
+{
     return p->dropped;
 }
 
-/* The kernel takes the VLAN tag out of the frame; a cable carries it. Returns where the frame begins. */
-static guint8 *restore_tag(struct msghdr *m, guint8 *frame, gsize *length, struct virtio_net_hdr *h) {
+/* The kernel takes the VLAN tag out of the frame; a cable carries it. Returns where the frame
+ * begins. */
+static guint8 *restore_tag(struct msghdr *m, guint8 *frame, gsize *length, struct virtio_net_hdr *h)
+{
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
         struct tpacket_auxdata aux;
         if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA || *length < ETH_HLEN)
@@ -132,7 +145,8 @@ static guint8 *restore_tag(struct msghdr *m, guint8 *frame, gsize *length, struc
         memcpy(&aux, CMSG_DATA(c), sizeof aux);
         if (!(aux.tp_status & TP_STATUS_VLAN_VALID))
             continue;
-        guint16 type = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : ETHERTYPE_VLAN;
+        guint16 type =
+            aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : ETHERTYPE_VLAN;
         guint8 tag[4] = {(guint8)(type >> 8), (guint8)type, (guint8)(aux.tp_vlan_tci >> 8),
                          (guint8)aux.tp_vlan_tci};
         memmove(frame - 4, frame, 12);
@@ -149,12 +163,14 @@ struct target {
     gint64 now_ns;
 };
 
-static void push(gpointer user, const guint8 *frame, gsize length) {
+static void push(gpointer user, const guint8 *frame, gsize length)
+{
     struct target *t = user;
     link_push(t->link, frame, length, t->now_ns);
 }
 
-gboolean port_receive(struct port *p, struct link *link, gint64 now_ns, GError **error) {
+gboolean port_receive(struct port *p, struct link *link, gint64 now_ns, GError **error)
+{
     struct mmsghdr messages[BATCH];
     struct iovec parts[BATCH][2];
     struct target target = {link, now_ns};
@@ -162,7 +178,8 @@ gboolean port_receive(struct port *p, struct link *link, gint64 now_ns, GError *
     for (int i = 0; i < BATCH; i++) {
         parts[i][0] = (struct iovec){&p->heads[i], sizeof p->heads[i]};
         parts[i][1] = (struct iovec){p->frames + (gsize)i * ROOM + 4, ROOM - 4};
-        messages[i].msg_hdr = (struct msghdr){.msg_iov = parts[i], .msg_iovlen = 2,
+        messages[i].msg_hdr = (struct msghdr){.msg_iov = parts[i],
+                                              .msg_iovlen = 2,
                                               .msg_control = &p->control[i],
                                               .msg_controllen = sizeof p->control[i]};
     }
@@ -185,7 +202,8 @@ gboolean port_receive(struct port *p, struct link *link, gint64 now_ns, GError *
     return TRUE;
 }
 
-gboolean port_send(struct port *p, struct link *link, gint64 now_ns) {
+gboolean port_send(struct port *p, struct link *link, gint64 now_ns)
+{
     struct mmsghdr messages[BATCH];
     struct iovec parts[BATCH];
 
@@ -201,7 +219,8 @@ gboolean port_send(struct port *p, struct link *link, gint64 now_ns) {
         int sent = sendmmsg(p->out, messages, n, MSG_DONTWAIT);
         if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR))
             return FALSE;
-        if (sent < 0) { /* too long for the interface, or it is down: this one is gone, as on a cable */
+        if (sent <
+            0) { /* too long for the interface, or it is down: this one is gone, as on a cable */
             p->dropped++;
             sent = 1;
         }

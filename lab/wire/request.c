@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-gboolean request_settings_valid(const struct link_settings *s, GError **error) {
+gboolean request_settings_valid(const struct link_settings *s, GError **error)
+{
     const char *wrong = NULL;
 
     /* Written so that "not a number" fails too. */
@@ -21,7 +22,8 @@ gboolean request_settings_valid(const struct link_settings *s, GError **error) {
     return wrong == NULL;
 }
 
-static gboolean number_of(JsonNode *n, double *number) {
+static gboolean number_of(JsonNode *n, double *number)
+{
     if (!JSON_NODE_HOLDS_VALUE(n) || (json_node_get_value_type(n) != G_TYPE_DOUBLE &&
                                       json_node_get_value_type(n) != G_TYPE_INT64))
         return FALSE;
@@ -29,8 +31,10 @@ static gboolean number_of(JsonNode *n, double *number) {
     return TRUE;
 }
 
-/* Changes the member NAME of S to VALUE; FALSE when there is no such member or it takes no such value. */
-static gboolean change(struct link_settings *s, const char *name, JsonNode *value) {
+/* Changes the member NAME of S to VALUE; FALSE when there is no such member or it takes no such
+ * value. */
+static gboolean change(struct link_settings *s, const char *name, JsonNode *value)
+{
     double number;
 
     if (strcmp(name, "blackhole") == 0) {
@@ -55,11 +59,13 @@ static gboolean change(struct link_settings *s, const char *name, JsonNode *valu
 }
 
 /* First all is checked, then all is changed. */
-static gboolean set(struct wire *w, JsonObject *o, GError **error) {
-    const char *direction = json_object_has_member(o, "direction") ? control_string(o, "direction")
-                                                                   : "both";
+static gboolean set(struct wire *w, JsonObject *o, GError **error)
+{
+    const char *direction =
+        json_object_has_member(o, "direction") ? control_string(o, "direction") : "both";
     gboolean both = g_strcmp0(direction, "both") == 0;
-    gboolean named[2] = {both || g_strcmp0(direction, "ab") == 0, both || g_strcmp0(direction, "ba") == 0};
+    gboolean named[2] = {both || g_strcmp0(direction, "ab") == 0,
+                         both || g_strcmp0(direction, "ba") == 0};
     struct link_settings s[2] = {*link_settings(w->link[0]), *link_settings(w->link[1])};
     g_autoptr(GList) members = json_object_get_members(o);
 
@@ -73,9 +79,11 @@ static gboolean set(struct wire *w, JsonObject *o, GError **error) {
             continue;
         for (int d = 0; d < 2; d++)
             if (named[d] && !change(&s[d], m->data, json_object_get_member(o, m->data))) {
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                            "'%s' cannot be set so; set takes the numbers delay_ms, loss, rate_mbit "
-                            "and queue, and blackhole, which is true or false", (char *)m->data);
+                g_set_error(
+                    error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "'%s' cannot be set so; set takes the numbers delay_ms, loss, rate_mbit "
+                    "and queue, and blackhole, which is true or false",
+                    (char *)m->data);
                 return FALSE;
             }
     }
@@ -86,7 +94,8 @@ static gboolean set(struct wire *w, JsonObject *o, GError **error) {
     return TRUE;
 }
 
-static JsonObject *tell_direction(const struct wire *w, int d) {
+static JsonObject *tell_direction(const struct wire *w, int d)
+{
     const struct link_settings *s = link_settings(w->link[d]);
     struct link_counters c;
     JsonObject *o = json_object_new();
@@ -107,7 +116,8 @@ static JsonObject *tell_direction(const struct wire *w, int d) {
     return o;
 }
 
-static JsonNode *tell(const struct wire *w) {
+static JsonNode *tell(const struct wire *w)
+{
     JsonNode *n = control_ok();
     JsonObject *o = json_node_get_object(n);
 
@@ -118,7 +128,8 @@ static JsonNode *tell(const struct wire *w) {
     return n;
 }
 
-void request_run(gpointer user, const char *line, control_done done, gpointer to) {
+void request_run(gpointer user, const char *line, control_done done, gpointer to)
+{
     struct wire *w = user;
     g_autoptr(JsonNode) n = json_from_string(line, NULL);
     JsonObject *o = n && JSON_NODE_HOLDS_OBJECT(n) ? json_node_get_object(n) : NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Cuts large frames into segments and completes checksums, as a network card does (RFC 9293, RFC 1071). */
+/* Cuts large frames into segments and completes checksums, as a network card does (RFC 9293, RFC
+ * 1071). */
 #include "segment.h"
 
 #include <net/ethernet.h>
@@ -10,26 +11,31 @@
 #define TCP_PSH 0x08
 #define TCP_CWR 0x80
 
-static guint16 get16(const guint8 *p) {
+static guint16 get16(const guint8 *p)
+{
     return (guint16)(p[0] << 8 | p[1]);
 }
 
-static void put16(guint8 *p, guint16 v) {
+static void put16(guint8 *p, guint16 v)
+{
     p[0] = (guint8)(v >> 8);
     p[1] = (guint8)v;
 }
 
-static guint32 get32(const guint8 *p) {
+static guint32 get32(const guint8 *p)
+{
     return (guint32)get16(p) << 16 | get16(p + 2);
 }
 
-static void put32(guint8 *p, guint32 v) {
+static void put32(guint8 *p, guint32 v)
+{
     put16(p, (guint16)(v >> 16));
     put16(p + 2, (guint16)v);
 }
 
 /* Adds N bytes to the one's complement SUM, which is kept in the machine's byte order. */
-static guint64 add(guint64 sum, const guint8 *p, gsize n) {
+static guint64 add(guint64 sum, const guint8 *p, gsize n)
+{
     for (; n >= 4; n -= 4, p += 4) {
         guint32 v;
         memcpy(&v, p, 4);
@@ -45,7 +51,8 @@ static guint64 add(guint64 sum, const guint8 *p, gsize n) {
     return n ? sum + (GUINT16_FROM_BE((guint16)(*p << 8))) : sum;
 }
 
-static void finish(guint64 sum, guint8 *to) {
+static void finish(guint64 sum, guint8 *to)
+{
     while (sum >> 16)
         sum = (sum & 0xffff) + (sum >> 16);
     guint16 v = (guint16)~sum;
@@ -53,7 +60,8 @@ static void finish(guint64 sum, guint8 *to) {
 }
 
 /* The sender has put the sum of the pseudo header where the checksum belongs. */
-static gboolean complete(const struct virtio_net_hdr *h, guint8 *frame, gsize length) {
+static gboolean complete(const struct virtio_net_hdr *h, guint8 *frame, gsize length)
+{
     gsize start = h->csum_start, field = start + h->csum_offset;
 
     if (start >= length || field + 2 > length)
@@ -70,7 +78,8 @@ struct layout {
     gsize ip, tcp, payload;
 };
 
-static gboolean lay_out(const guint8 *f, gsize length, struct layout *l) {
+static gboolean lay_out(const guint8 *f, gsize length, struct layout *l)
+{
     gsize at = 12;
 
     while (at + 6 <= length && (get16(f + at) == ETHERTYPE_VLAN || get16(f + at) == 0x88a8))
@@ -96,7 +105,8 @@ static gboolean lay_out(const guint8 *f, gsize length, struct layout *l) {
 }
 
 /* Writes lengths and checksums into a segment whose headers and payload are in place. */
-static void seal(guint8 *f, gsize length, const struct layout *l, guint16 id) {
+static void seal(guint8 *f, gsize length, const struct layout *l, guint16 id)
+{
     gsize tcp_length = length - l->tcp;
     guint8 pseudo[4] = {0, IPPROTO_TCP, (guint8)(tcp_length >> 8), (guint8)tcp_length};
     guint64 sum = add(0, pseudo, sizeof pseudo);
@@ -115,7 +125,8 @@ static void seal(guint8 *f, gsize length, const struct layout *l, guint16 id) {
     finish(add(sum, f + l->tcp, tcp_length), f + l->tcp + 16);
 }
 
-static gboolean cut(guint8 *frame, gsize length, gsize size, segment_emit emit, gpointer user) {
+static gboolean cut(guint8 *frame, gsize length, gsize size, segment_emit emit, gpointer user)
+{
     struct layout l;
     guint8 segment[SEGMENT_FRAME_MAX];
 
@@ -132,7 +143,8 @@ static gboolean cut(guint8 *frame, gsize length, gsize size, segment_emit emit, 
         memcpy(segment, frame, l.payload);
         memcpy(segment + l.payload, frame + at, n);
         put32(segment + l.tcp + 4, seq + (guint32)(at - l.payload));
-        segment[l.tcp + 13] = (guint8)(flags & ~(last ? 0 : TCP_FIN | TCP_PSH) & ~(first ? 0 : TCP_CWR));
+        segment[l.tcp + 13] =
+            (guint8)(flags & ~(last ? 0 : TCP_FIN | TCP_PSH) & ~(first ? 0 : TCP_CWR));
         seal(segment, l.payload + n, &l, id++);
         emit(user, segment, l.payload + n);
         at += n;
@@ -141,7 +153,8 @@ static gboolean cut(guint8 *frame, gsize length, gsize size, segment_emit emit, 
 }
 
 gboolean segment_frame(const struct virtio_net_hdr *h, guint8 *frame, gsize length,
-                       segment_emit emit, gpointer user) {
+                       segment_emit emit, gpointer user)
+{
     switch (h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
     case VIRTIO_NET_HDR_GSO_NONE:
         if ((h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !complete(h, frame, length))

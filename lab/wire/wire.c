@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A cable between two interfaces, with delay, loss and a rate: stands in for netem, which kernels may lack. */
+/* A cable between two interfaces, with delay, loss and a rate: stands in for netem, which kernels
+ * may lack. */
 #include "request.h"
 
 #include <errno.h>
@@ -17,23 +18,28 @@
 
 static volatile sig_atomic_t ended;
 
-static void on_signal(int number) {
+static void on_signal(int number)
+{
     ended = 1;
 }
 
-static int fail(const char *message) {
+static int fail(const char *message)
+{
     fprintf(stderr, "wire: %s\n", message);
     return EXIT_FAILURE;
 }
 
-static gint64 now(void) {
+static gint64 now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * (gint64)1000000000 + t.tv_nsec;
 }
 
-/* One round: takes in what waits, puts out what is due. Returns when the next is needed, 0 on an error. */
-static gint64 carry(struct wire *w, struct pollfd *fds, GError **error) {
+/* One round: takes in what waits, puts out what is due. Returns when the next is needed, 0 on an
+ * error. */
+static gint64 carry(struct wire *w, struct pollfd *fds, GError **error)
+{
     gint64 next = G_MAXINT64;
 
     g_mutex_lock(&w->lock);
@@ -49,7 +55,8 @@ static gint64 carry(struct wire *w, struct pollfd *fds, GError **error) {
     return next;
 }
 
-static gboolean carry_until_ended(struct wire *w, const sigset_t *waiting, GError **error) {
+static gboolean carry_until_ended(struct wire *w, const sigset_t *waiting, GError **error)
+{
     struct pollfd fds[] = {{.fd = port_fd(w->port[0]), .events = POLLIN},
                            {.fd = port_fd(w->port[1]), .events = POLLIN}};
 
@@ -65,12 +72,14 @@ static gboolean carry_until_ended(struct wire *w, const sigset_t *waiting, GErro
     return TRUE;
 }
 
-static gpointer serve_requests(gpointer loop) {
+static gpointer serve_requests(gpointer loop)
+{
     g_main_loop_run(loop);
     return NULL;
 }
 
-static int run(struct wire *w, const char *socket) {
+static int run(struct wire *w, const char *socket)
+{
     sigset_t blocked, waiting;
     struct sigaction action = {.sa_handler = on_signal};
     g_autoptr(GMainContext) context = g_main_context_new();
@@ -99,7 +108,8 @@ static int run(struct wire *w, const char *socket) {
     return good ? EXIT_SUCCESS : fail(error->message);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct link_settings both = {.queue = 1000};
     int queue = 1000;
     gint64 seed = 0;
@@ -107,10 +117,13 @@ int main(int argc, char **argv) {
     const GOptionEntry entries[] = {
         {"delay", 'd', 0, G_OPTION_ARG_DOUBLE, &both.delay_ms, "Delay of each way", "MS"},
         {"loss", 'l', 0, G_OPTION_ARG_DOUBLE, &both.loss, "Frames lost by chance", "PERCENT"},
-        {"rate", 'r', 0, G_OPTION_ARG_DOUBLE, &both.rate_mbit, "Rate of each way (0: unlimited)", "MBIT"},
-        {"queue", 'q', 0, G_OPTION_ARG_INT, &queue, "Frames that wait for the sender (1000)", "FRAMES"},
+        {"rate", 'r', 0, G_OPTION_ARG_DOUBLE, &both.rate_mbit, "Rate of each way (0: unlimited)",
+         "MBIT"},
+        {"queue", 'q', 0, G_OPTION_ARG_INT, &queue, "Frames that wait for the sender (1000)",
+         "FRAMES"},
         {"seed", 's', 0, G_OPTION_ARG_INT64, &seed, "Loses the same frames each time", "NUMBER"},
-        {"control", 'c', 0, G_OPTION_ARG_FILENAME, &socket, "Serve requests on this UNIX socket", "PATH"},
+        {"control", 'c', 0, G_OPTION_ARG_FILENAME, &socket, "Serve requests on this UNIX socket",
+         "PATH"},
         {0}};
     g_autoptr(GOptionContext) context = g_option_context_new("IFACE_A IFACE_B | ctl PATH JSON");
     g_autoptr(GError) error = NULL;

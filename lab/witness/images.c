@@ -7,39 +7,45 @@
 #include <string.h>
 #include <unistd.h>
 
-static int open_image(const char *path, GError **error) {
+static int open_image(const char *path, GError **error)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot open image %s: %s", path,
-                    g_strerror(errno));
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot open image %s: %s",
+                    path, g_strerror(errno));
     return fd;
 }
 
-static void add(GArray *entries, struct entry e, const struct entry *begin) {
+static void add(GArray *entries, struct entry e, const struct entry *begin)
+{
     e.magic = ENTRY_MAGIC;
     e.disks = begin->disks;
     e.slots = begin->slots;
     g_array_append_val(entries, e);
 }
 
-static gboolean is_blank(const struct record *r) {
+static gboolean is_blank(const struct record *r)
+{
     const char *p = (const char *)r;
     return p[0] == 0 && memcmp(p, p + 1, sizeof *r - 1) == 0;
 }
 
 /* What the first good record says of the geometry holds for all. */
-static void learn(struct entry *begin, guint n_images, int fd, guint32 disk) {
+static void learn(struct entry *begin, guint n_images, int fd, guint32 disk)
+{
     struct record r;
 
     for (guint32 slot = 0; begin->slots == 0 && slot < REPORT_SLOTS &&
-         pread(fd, &r, sizeof r, (off_t)slot * RECORD_SIZE) == sizeof r; slot++)
+                           pread(fd, &r, sizeof r, (off_t)slot * RECORD_SIZE) == sizeof r;
+         slot++)
         if (report_record_valid(&r, disk, slot, NULL) && r.disks == n_images)
             begin->slots = r.slots;
 }
 
 static gboolean scan(GArray *entries, struct entry *begin, int fd, guint32 disk, const char *path,
-                     guint64 *last, GError **error) {
+                     guint64 *last, GError **error)
+{
     for (guint32 slot = 0; slot < begin->slots; slot++) {
         struct record r;
         struct entry e = {.kind = ENTRY_BAD, .disk = disk, .slot = slot};
@@ -72,7 +78,8 @@ static gboolean scan(GArray *entries, struct entry *begin, int fd, guint32 disk,
     return TRUE;
 }
 
-GArray *readback_from_images(const char *const *images, const char *vm, GError **error) {
+GArray *readback_from_images(const char *const *images, const char *vm, GError **error)
+{
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(struct entry));
     struct entry begin = {.kind = ENTRY_BEGIN, .disks = g_strv_length((char **)images)};
     int fds[REPORT_DISKS];
@@ -93,9 +100,11 @@ GArray *readback_from_images(const char *const *images, const char *vm, GError *
     for (guint d = 0; good && d < opened; d++)
         learn(&begin, begin.disks, fds[d], d);
     if (good && begin.slots == 0) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                    "there is no record of a guest with %u disks in these images; are they raw, and "
-                    "in the order of the guest's disks?", begin.disks);
+        g_set_error(
+            error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+            "there is no record of a guest with %u disks in these images; are they raw, and "
+            "in the order of the guest's disks?",
+            begin.disks);
         good = FALSE;
     }
     g_strlcpy(begin.vm, vm, sizeof begin.vm);

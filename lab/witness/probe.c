@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-void probe_clear(struct watch_vm *vm) {
+void probe_clear(struct watch_vm *vm)
+{
     for (guint i = 0; i < vm->n_series; i++) {
         g_clear_object(&vm->series[i].to);
         g_clear_pointer(&vm->series[i].address, g_free);
@@ -12,13 +13,15 @@ void probe_clear(struct watch_vm *vm) {
     vm->n_series = 0;
 }
 
-static void add_series(struct watch *w, struct watch_vm *vm, const char *address, guint interval_ms) {
+static void add_series(struct watch *w, struct watch_vm *vm, const char *address, guint interval_ms)
+{
     struct watch_series *s = &vm->series[vm->n_series];
 
     memset(s, 0, sizeof *s);
     for (guint i = 0; i < w->n_windows; i++)
         memset(&vm->figures[i].series[vm->n_series], 0, sizeof vm->figures[i].series[0]);
-    s->to = G_INET_SOCKET_ADDRESS(g_inet_socket_address_new_from_string(address, REPORT_GUEST_PORT));
+    s->to =
+        G_INET_SOCKET_ADDRESS(g_inet_socket_address_new_from_string(address, REPORT_GUEST_PORT));
     s->address = g_strdup(address);
     s->interval_ms = interval_ms;
     s->id = ++w->last_id;
@@ -27,7 +30,8 @@ static void add_series(struct watch *w, struct watch_vm *vm, const char *address
 }
 
 gboolean probe_set(struct watch *w, struct watch_vm *vm, const char *const *addresses,
-                   GError **error) {
+                   GError **error)
+{
     guint n = 0;
 
     for (; addresses[n]; n++) {
@@ -47,9 +51,10 @@ gboolean probe_set(struct watch *w, struct watch_vm *vm, const char *const *addr
     return TRUE;
 }
 
-/* A probe counts in the windows in which it was sent, whatever becomes of it and when. Before the first
- * answer ever nothing is lost: the guest is not up yet. */
-static void count_lost(struct watch *w, struct watch_vm *vm, guint n) {
+/* A probe counts in the windows in which it was sent, whatever becomes of it and when. Before the
+ * first answer ever nothing is lost: the guest is not up yet. */
+static void count_lost(struct watch *w, struct watch_vm *vm, guint n)
+{
     struct watch_series *s = &vm->series[n];
 
     for (; s->settled < s->next; s->settled++) {
@@ -62,14 +67,15 @@ static void count_lost(struct watch *w, struct watch_vm *vm, guint n) {
     }
 }
 
-static void send_one(struct watch *w, struct watch_vm *vm, guint n) {
+static void send_one(struct watch *w, struct watch_vm *vm, guint n)
+{
     struct watch_series *s = &vm->series[n];
-    struct probe p = {.magic = PROBE_MAGIC, .version = REPORT_VERSION, .series = s->id,
-                      .number = s->next};
+    struct probe p = {
+        .magic = PROBE_MAGIC, .version = REPORT_VERSION, .series = s->id, .number = s->next};
     gint64 now = g_get_monotonic_time();
 
     report_seal(&p, sizeof p, &p.sum);
-    /* What cannot be sent, as when the guest's host is gone from the network, is as good as lost. */
+    /* What cannot be sent, as when the host is gone from the network, is as good as lost. */
     g_socket_send_to(w->socket, G_SOCKET_ADDRESS(s->to), (const char *)&p, sizeof p, NULL, NULL);
     for (guint i = 0; i < w->n_windows; i++) {
         struct figures *f = &vm->figures[i];
@@ -83,7 +89,8 @@ static void send_one(struct watch *w, struct watch_vm *vm, guint n) {
     s->sent_us = now;
 }
 
-void probe_send(struct watch *w, struct watch_vm *vm) {
+void probe_send(struct watch *w, struct watch_vm *vm)
+{
     for (guint n = 0; n < vm->n_series; n++) {
         struct watch_series *s = &vm->series[n];
         gint64 interval = s->interval_ms * 1000;
@@ -91,12 +98,14 @@ void probe_send(struct watch *w, struct watch_vm *vm) {
         /* The tick is as long as the short interval: allow it half a tick to be early. */
         if (w->now_us + WATCH_FAST_MS * 500 < s->next_us)
             continue;
-        s->next_us = w->now_us - s->next_us > interval ? w->now_us + interval : s->next_us + interval;
+        s->next_us =
+            w->now_us - s->next_us > interval ? w->now_us + interval : s->next_us + interval;
         send_one(w, vm, n);
     }
 }
 
-void probe_answered(struct watch *w, struct watch_vm *vm, guint32 id, guint64 number) {
+void probe_answered(struct watch *w, struct watch_vm *vm, guint32 id, guint64 number)
+{
     for (guint n = 0; n < vm->n_series; n++) {
         struct watch_series *s = &vm->series[n];
         if (s->id != id || number == 0 || number >= s->next)
@@ -115,7 +124,8 @@ void probe_answered(struct watch *w, struct watch_vm *vm, guint32 id, guint64 nu
     }
 }
 
-void probe_settle(struct watch *w, struct watch_vm *vm) {
+void probe_settle(struct watch *w, struct watch_vm *vm)
+{
     for (guint n = 0; n < vm->n_series; n++) {
         count_lost(w, vm, n);
         for (guint i = 0; i < w->n_windows && vm->series[n].answered_us; i++)

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static GSocketConnection *connect_to(const char *address, GError **error) {
+static GSocketConnection *connect_to(const char *address, GError **error)
+{
     g_autoptr(GSocketClient) client = g_socket_client_new();
     GSocketConnection *c;
 
@@ -16,21 +17,24 @@ static GSocketConnection *connect_to(const char *address, GError **error) {
     return c;
 }
 
-static gboolean send_line(GSocketConnection *c, const char *line, GError **error) {
+static gboolean send_line(GSocketConnection *c, const char *line, GError **error)
+{
     GOutputStream *out = g_io_stream_get_output_stream(G_IO_STREAM(c));
 
     return g_output_stream_printf(out, NULL, NULL, error, "%s\n", line);
 }
 
-static gboolean refuse(GError **error, const char *what) {
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                "the read-back cannot be believed: %s", what);
+static gboolean refuse(GError **error, const char *what)
+{
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the read-back cannot be believed: %s",
+                what);
     return FALSE;
 }
 
 /* Whether E may stand after the BEGIN entry at BEGIN (NULL: E is the first). */
 static gboolean check(const struct entry *e, const struct entry *begin, const char *vm,
-                      GError **error) {
+                      GError **error)
+{
     if (e->magic != ENTRY_MAGIC || !report_sealed(e, sizeof *e, &e->sum))
         return refuse(error, "an entry is damaged");
     if (!begin) {
@@ -56,7 +60,8 @@ static gboolean check(const struct entry *e, const struct entry *begin, const ch
     return TRUE;
 }
 
-GArray *readback_from_guest(const char *address, const char *vm, GError **error) {
+GArray *readback_from_guest(const char *address, const char *vm, GError **error)
+{
     g_autoptr(GSocketConnection) c = connect_to(address, error);
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(struct entry));
 
@@ -73,7 +78,8 @@ GArray *readback_from_guest(const char *address, const char *vm, GError **error)
         }
         if (got != sizeof e) {
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED,
-                        "the guest at %s closed the connection in the middle of a read-back", address);
+                        "the guest at %s closed the connection in the middle of a read-back",
+                        address);
             return NULL;
         }
         if (!check(&e, entries->len ? &g_array_index(entries, struct entry, 0) : NULL, vm, error))
@@ -88,7 +94,8 @@ GArray *readback_from_guest(const char *address, const char *vm, GError **error)
     }
 }
 
-char *readback_ask(const char *address, const char *line, GError **error) {
+char *readback_ask(const char *address, const char *line, GError **error)
+{
     g_autoptr(GSocketConnection) c = NULL;
     GString *answer = g_string_new(NULL);
 

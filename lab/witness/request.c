@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
-/* One request that takes its time: the work is done in a thread, the judging where the watch lives. */
+/* One request that takes its time: a thread does the work, the watch's own judges. */
 struct request {
     struct watch *watch;
     JsonObject *object;
@@ -17,7 +17,8 @@ struct request {
     gpointer to;
 };
 
-static void request_free(struct request *r) {
+static void request_free(struct request *r)
+{
     json_object_unref(r->object);
     g_free(r->vm);
     g_free(r->address);
@@ -25,7 +26,8 @@ static void request_free(struct request *r) {
 }
 
 /* A member that is an array of strings, NULL-terminated; or NULL. */
-static char **strings_of(JsonObject *o, const char *name) {
+static char **strings_of(JsonObject *o, const char *name)
+{
     JsonNode *n = json_object_get_member(o, name);
     g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
 
@@ -42,13 +44,15 @@ static char **strings_of(JsonObject *o, const char *name) {
     return (char **)g_ptr_array_free(g_steal_pointer(&strings), FALSE);
 }
 
-static JsonNode *answer(gboolean good, GError *error) {
+static JsonNode *answer(gboolean good, GError *error)
+{
     JsonNode *n = good ? control_ok() : control_error(error->message);
     g_clear_error(&error);
     return n;
 }
 
-static JsonNode *run_watch(struct watch *w, JsonObject *o) {
+static JsonNode *run_watch(struct watch *w, JsonObject *o)
+{
     const char *vm = control_string(o, "vm");
     g_auto(GStrv) addresses = strings_of(o, "addresses");
     GError *error = NULL;
@@ -59,7 +63,8 @@ static JsonNode *run_watch(struct watch *w, JsonObject *o) {
     return answer(good, error);
 }
 
-static JsonNode *run_forget(struct watch *w, JsonObject *o) {
+static JsonNode *run_forget(struct watch *w, JsonObject *o)
+{
     const char *vm = control_string(o, "vm");
 
     if (!vm)
@@ -68,32 +73,38 @@ static JsonNode *run_forget(struct watch *w, JsonObject *o) {
     return control_ok();
 }
 
-static JsonNode *run_begin(struct watch *w, JsonObject *o) {
+static JsonNode *run_begin(struct watch *w, JsonObject *o)
+{
     const char *window = control_string(o, "window");
     GError *error = NULL;
     gboolean good = watch_begin(w, window ? window : "", &error);
     return answer(good, error);
 }
 
-static JsonNode *run_end(struct watch *w, JsonObject *o) {
+static JsonNode *run_end(struct watch *w, JsonObject *o)
+{
     const char *window = control_string(o, "window");
     GError *error = NULL;
     gboolean good = watch_end(w, window ? window : "", &error);
     return answer(good, error);
 }
 
-static JsonNode *run_stats(struct watch *w, JsonObject *o) {
+static JsonNode *run_stats(struct watch *w, JsonObject *o)
+{
     JsonNode *stats = tell_stats(w, control_string(o, "vm"));
-    return stats ? stats : control_error("this VM was never heard of; is its name right, and is it up?");
+    return stats ? stats
+                 : control_error("this VM was never heard of; is its name right, and is it up?");
 }
 
 /* The end is the same as by a signal; the answer is on its way before. */
-static JsonNode *run_quit(struct watch *w, JsonObject *o) {
+static JsonNode *run_quit(struct watch *w, JsonObject *o)
+{
     raise(SIGTERM);
     return control_ok();
 }
 
-static void verify_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable) {
+static void verify_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
     struct request *r = data;
     g_auto(GStrv) images = strings_of(r->object, "images");
     GError *error = NULL;
@@ -105,7 +116,8 @@ static void verify_thread(GTask *task, gpointer source, gpointer data, GCancella
         g_task_return_error(task, error);
 }
 
-static JsonNode *judge_entries(struct request *r, GArray *entries) {
+static JsonNode *judge_entries(struct request *r, GArray *entries)
+{
     struct watch_vm *vm = watch_find(r->watch, r->vm);
     g_autoptr(JsonBuilder) b = json_builder_new();
     struct judge_verdict verdict;
@@ -123,7 +135,8 @@ static JsonNode *judge_entries(struct request *r, GArray *entries) {
     return json_builder_get_root(b);
 }
 
-static void verify_done(GObject *source, GAsyncResult *result, gpointer data) {
+static void verify_done(GObject *source, GAsyncResult *result, gpointer data)
+{
     struct request *r = g_task_get_task_data(G_TASK(result));
     g_autoptr(GError) error = NULL;
     g_autoptr(GArray) entries = g_task_propagate_pointer(G_TASK(result), &error);
@@ -131,7 +144,8 @@ static void verify_done(GObject *source, GAsyncResult *result, gpointer data) {
     r->done(r->to, entries ? judge_entries(r, entries) : control_error(error->message));
 }
 
-static void guest_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable) {
+static void guest_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
     struct request *r = data;
     const char *line = control_string(r->object, "line");
     GError *error = NULL;
@@ -143,7 +157,8 @@ static void guest_thread(GTask *task, gpointer source, gpointer data, GCancellab
         g_task_return_error(task, error);
 }
 
-static void guest_done(GObject *source, GAsyncResult *result, gpointer data) {
+static void guest_done(GObject *source, GAsyncResult *result, gpointer data)
+{
     struct request *r = g_task_get_task_data(G_TASK(result));
     g_autoptr(GError) error = NULL;
     g_autofree char *reply = g_task_propagate_pointer(G_TASK(result), &error);
@@ -151,12 +166,13 @@ static void guest_done(GObject *source, GAsyncResult *result, gpointer data) {
 
     if (n && !JSON_NODE_HOLDS_OBJECT(n))
         g_clear_pointer(&n, json_node_unref);
-    r->done(r->to, n ? n : control_error(error ? error->message
-                                                 : "the guest's answer is no JSON object"));
+    r->done(r->to,
+            n ? n : control_error(error ? error->message : "the guest's answer is no JSON object"));
 }
 
-static void run_slowly(struct watch *w, JsonObject *o, GTaskThreadFunc work, GAsyncReadyCallback ready,
-                       control_done done, gpointer to) {
+static void run_slowly(struct watch *w, JsonObject *o, GTaskThreadFunc work,
+                       GAsyncReadyCallback ready, control_done done, gpointer to)
+{
     const char *name = control_string(o, "vm"), *address = control_string(o, "address");
     struct watch_vm *vm = name ? watch_find(w, name) : NULL;
     struct judge_summary summary;
@@ -168,12 +184,17 @@ static void run_slowly(struct watch *w, JsonObject *o, GTaskThreadFunc work, GAs
     if (!address && vm->n_series)
         address = vm->series[0].address;
     if (!address && !json_object_has_member(o, "images")) {
-        done(to, control_error("give the guest's \"address\", or watch it with its addresses first"));
+        done(to,
+             control_error("give the guest's \"address\", or watch it with its addresses first"));
         return;
     }
     struct request *r = g_new0(struct request, 1);
-    *r = (struct request){.watch = w, .object = json_object_ref(o), .vm = g_strdup(name),
-                          .address = g_strdup(address), .done = done, .to = to};
+    *r = (struct request){.watch = w,
+                          .object = json_object_ref(o),
+                          .vm = g_strdup(name),
+                          .address = g_strdup(address),
+                          .done = done,
+                          .to = to};
     watch_settle(w);
     judge_get_summary(vm->judge, &summary);
     r->last_seq = summary.last_seq;
@@ -198,7 +219,8 @@ static const struct {
     {"guest", NULL, guest_thread, guest_done},
 };
 
-void request_run(gpointer watch, const char *line, control_done done, gpointer to) {
+void request_run(gpointer watch, const char *line, control_done done, gpointer to)
+{
     struct watch *w = watch;
     g_autoptr(JsonNode) n = json_from_string(line, NULL);
     JsonObject *o = n && JSON_NODE_HOLDS_OBJECT(n) ? json_node_get_object(n) : NULL;
@@ -214,5 +236,5 @@ void request_run(gpointer watch, const char *line, control_done done, gpointer t
         return;
     }
     done(to, control_error("ask with a line {\"op\": …}; operations are watch, forget, begin, end, "
-                             "stats, verify, guest and quit"));
+                           "stats, verify, guest and quit"));
 }

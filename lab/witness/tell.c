@@ -2,12 +2,14 @@
 /* What a witness knows, as JSON. */
 #include "tell.h"
 
-static void number(JsonBuilder *b, const char *name, gint64 value) {
+static void number(JsonBuilder *b, const char *name, gint64 value)
+{
     json_builder_set_member_name(b, name);
     json_builder_add_int_value(b, value);
 }
 
-static void text(JsonBuilder *b, const char *name, const char *value) {
+static void text(JsonBuilder *b, const char *name, const char *value)
+{
     json_builder_set_member_name(b, name);
     if (value)
         json_builder_add_string_value(b, value);
@@ -16,7 +18,8 @@ static void text(JsonBuilder *b, const char *name, const char *value) {
 }
 
 /* Microseconds on the witness's clock as milliseconds; null when there is nothing to tell. */
-static void milliseconds(JsonBuilder *b, const char *name, gboolean known, gint64 us) {
+static void milliseconds(JsonBuilder *b, const char *name, gboolean known, gint64 us)
+{
     json_builder_set_member_name(b, name);
     if (known)
         json_builder_add_double_value(b, (double)us / 1000);
@@ -24,13 +27,15 @@ static void milliseconds(JsonBuilder *b, const char *name, gboolean known, gint6
         json_builder_add_null_value(b);
 }
 
-static void boot_id(JsonBuilder *b, guint64 boot) {
+static void boot_id(JsonBuilder *b, guint64 boot)
+{
     g_autofree char *id = g_strdup_printf("%016" G_GINT64_MODIFIER "x", boot);
     text(b, "boot", id);
 }
 
 static void tell_series(JsonBuilder *b, const struct watch *w, const struct watch_series *s,
-                        const struct figures_series *f) {
+                        const struct figures_series *f)
+{
     json_builder_begin_object(b);
     text(b, "address", s->address);
     number(b, "interval_ms", s->interval_ms);
@@ -44,7 +49,8 @@ static void tell_series(JsonBuilder *b, const struct watch *w, const struct watc
 }
 
 static void tell_figures(JsonBuilder *b, const struct watch *w, const struct watch_vm *vm,
-                         const struct figures *f) {
+                         const struct figures *f)
+{
     gint64 until = f->end_us ? f->end_us : w->now_us, blackout = 0;
     guint64 lost_fast = 0, lost_slow = 0;
     gboolean answered = FALSE;
@@ -82,7 +88,8 @@ static void tell_figures(JsonBuilder *b, const struct watch *w, const struct wat
     json_builder_end_object(b);
 }
 
-static void tell_epochs(JsonBuilder *b, const struct watch *w, const struct judge *judge) {
+static void tell_epochs(JsonBuilder *b, const struct watch *w, const struct judge *judge)
+{
     const struct judge_epoch *e;
 
     json_builder_begin_array(b);
@@ -100,7 +107,8 @@ static void tell_epochs(JsonBuilder *b, const struct watch *w, const struct judg
     json_builder_end_array(b);
 }
 
-static void tell_violations(JsonBuilder *b, const struct watch *w, const struct judge *judge) {
+static void tell_violations(JsonBuilder *b, const struct watch *w, const struct judge *judge)
+{
     const struct judge_violation *v;
 
     json_builder_begin_array(b);
@@ -114,7 +122,8 @@ static void tell_violations(JsonBuilder *b, const struct watch *w, const struct 
     json_builder_end_array(b);
 }
 
-static void tell_vm(JsonBuilder *b, const struct watch *w, const struct watch_vm *vm) {
+static void tell_vm(JsonBuilder *b, const struct watch *w, const struct watch_vm *vm)
+{
     struct judge_summary s;
 
     judge_get_summary(vm->judge, &s);
@@ -150,7 +159,8 @@ static void tell_vm(JsonBuilder *b, const struct watch *w, const struct watch_vm
     json_builder_end_object(b);
 }
 
-JsonNode *tell_stats(struct watch *w, const char *only) {
+JsonNode *tell_stats(struct watch *w, const char *only)
+{
     g_autoptr(JsonBuilder) b = json_builder_new();
 
     if (only && !watch_find(w, only))
@@ -175,7 +185,8 @@ JsonNode *tell_stats(struct watch *w, const char *only) {
     return json_builder_get_root(b);
 }
 
-void tell_verdict(JsonBuilder *b, const struct judge_verdict *v) {
+void tell_verdict(JsonBuilder *b, const struct judge_verdict *v)
+{
     text(b, "verdict", v->missing || v->corrupt ? "bad" : "good");
     number(b, "checked", (gint64)v->checked);
     number(b, "heard", (gint64)v->heard);

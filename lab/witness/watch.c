@@ -11,7 +11,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-static void vm_free(gpointer data) {
+static void vm_free(gpointer data)
+{
     struct watch_vm *vm = data;
     probe_clear(vm);
     judge_free(vm->judge);
@@ -19,7 +20,8 @@ static void vm_free(gpointer data) {
     g_free(vm);
 }
 
-struct watch_vm *watch_find(struct watch *w, const char *name) {
+struct watch_vm *watch_find(struct watch *w, const char *name)
+{
     for (guint i = 0; i < w->vms->len; i++) {
         struct watch_vm *vm = g_ptr_array_index(w->vms, i);
         if (strcmp(vm->name, name) == 0)
@@ -28,7 +30,8 @@ struct watch_vm *watch_find(struct watch *w, const char *name) {
     return NULL;
 }
 
-static struct watch_vm *find_or_add(struct watch *w, const char *name) {
+static struct watch_vm *find_or_add(struct watch *w, const char *name)
+{
     struct watch_vm *vm = watch_find(w, name);
 
     if (vm || w->vms->len == WATCH_VMS)
@@ -45,7 +48,8 @@ static struct watch_vm *find_or_add(struct watch *w, const char *name) {
 }
 
 /* The lowest two bits are congestion marks, which any hop may change. */
-static const char *host_name(const struct watch *w, guint8 tos) {
+static const char *host_name(const struct watch *w, guint8 tos)
+{
     char name[16];
 
     for (guint i = 0; i < w->n_hosts; i++)
@@ -55,7 +59,8 @@ static const char *host_name(const struct watch *w, guint8 tos) {
     return g_intern_string(name);
 }
 
-static void hear_write(struct watch *w, struct watch_vm *vm, const struct report *r) {
+static void hear_write(struct watch *w, struct watch_vm *vm, const struct report *r)
+{
     for (guint i = 0; i < w->n_windows; i++) {
         struct figures *f = &vm->figures[i];
         if (!figures_covers(f, w->now_us))
@@ -72,7 +77,8 @@ static void hear_write(struct watch *w, struct watch_vm *vm, const struct report
         vm->record_us = w->now_us;
 }
 
-static void hear(struct watch *w, const struct report *r, const char *host) {
+static void hear(struct watch *w, const struct report *r, const char *host)
+{
     struct watch_vm *vm = find_or_add(w, r->vm);
 
     if (!vm) {
@@ -95,13 +101,15 @@ static void hear(struct watch *w, const struct report *r, const char *host) {
 }
 
 /* When the datagram came in: the kernel knows better than a process that waits for its turn. */
-static gint64 arrival(const struct timespec *stamp) {
+static gint64 arrival(const struct timespec *stamp)
+{
     gint64 age = g_get_real_time() - (stamp->tv_sec * G_USEC_PER_SEC + stamp->tv_nsec / 1000);
     return g_get_monotonic_time() - CLAMP(age, 0, 10 * G_USEC_PER_SEC);
 }
 
 /* Hears what has come in by now; as a stream of datagrams may not end, up to a limit. */
-static void hear_all(struct watch *w) {
+static void hear_all(struct watch *w)
+{
     int fd = g_socket_get_fd(w->socket);
 
     for (int i = 0; i < 16384; i++) {
@@ -111,7 +119,9 @@ static void hear_all(struct watch *w) {
         } control;
         struct report r;
         struct iovec part = {&r, sizeof r};
-        struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+        struct msghdr m = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
                            .msg_controllen = sizeof control};
         guint8 tos = 0;
         ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_TRUNC);
@@ -133,12 +143,14 @@ static void hear_all(struct watch *w) {
     }
 }
 
-static gboolean receive(gint fd, GIOCondition condition, gpointer user) {
+static gboolean receive(gint fd, GIOCondition condition, gpointer user)
+{
     hear_all(user);
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean tick(gint fd, GIOCondition condition, gpointer user) {
+static gboolean tick(gint fd, GIOCondition condition, gpointer user)
+{
     struct watch *w = user;
     guint64 missed;
 
@@ -152,17 +164,19 @@ static gboolean tick(gint fd, GIOCondition condition, gpointer user) {
 }
 
 struct watch *watch_new(GInetSocketAddress *address, const struct watch_host *hosts, guint n_hosts,
-                        GError **error) {
+                        GError **error)
+{
     struct itimerspec every = {.it_interval.tv_nsec = WATCH_FAST_MS * 1000000,
                                .it_value.tv_nsec = 1};
     int on = 1, bytes = 4 << 20;
-    g_autoptr(GSocket) s = g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM,
-                                        G_SOCKET_PROTOCOL_UDP, error);
+    g_autoptr(GSocket) s =
+        g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, error);
 
     if (!s || !g_socket_bind(s, G_SOCKET_ADDRESS(address), FALSE, error))
         return NULL;
     int fd = g_socket_get_fd(s);
-    /* A probe that cannot leave, as while the guest's address is not resolved, must not hold up others. */
+    /* A probe that cannot leave, as while the guest's address is not resolved, must not hold up
+     * others. */
     g_socket_set_blocking(s, FALSE);
     /* Not hearing a report for want of room would look like a gap; as much as the system allows. */
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
@@ -170,8 +184,8 @@ struct watch *watch_new(GInetSocketAddress *address, const struct watch_host *ho
     if (setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof on) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) < 0 || tick_fd < 0 ||
         timerfd_settime(tick_fd, 0, &every, NULL) < 0) {
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno),
-                    "cannot prepare to listen: %s", g_strerror(errno));
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot prepare to listen: %s",
+                    g_strerror(errno));
         return NULL;
     }
     struct watch *w = g_new0(struct watch, 1);
@@ -187,7 +201,8 @@ struct watch *watch_new(GInetSocketAddress *address, const struct watch_host *ho
     return w;
 }
 
-void watch_free(struct watch *w) {
+void watch_free(struct watch *w)
+{
     g_source_remove(w->socket_source);
     g_source_remove(w->tick_source);
     close(w->tick_fd);
@@ -199,7 +214,8 @@ void watch_free(struct watch *w) {
 }
 
 gboolean watch_probe(struct watch *w, const char *name, const char *const *addresses,
-                     GError **error) {
+                     GError **error)
+{
     char padded[REPORT_NAME] = "";
 
     g_strlcpy(padded, name, sizeof padded);
@@ -218,26 +234,30 @@ gboolean watch_probe(struct watch *w, const char *name, const char *const *addre
     return probe_set(w, vm, addresses, error);
 }
 
-void watch_forget(struct watch *w, const char *name) {
+void watch_forget(struct watch *w, const char *name)
+{
     struct watch_vm *vm = watch_find(w, name);
     if (vm)
         g_ptr_array_remove(w->vms, vm);
 }
 
-static guint find_window(const struct watch *w, const char *name) {
+static guint find_window(const struct watch *w, const char *name)
+{
     guint i = 0;
     while (i < w->n_windows && strcmp(w->windows[i], name) != 0)
         i++;
     return i;
 }
 
-gboolean watch_begin(struct watch *w, const char *name, GError **error) {
+gboolean watch_begin(struct watch *w, const char *name, GError **error)
+{
     guint window = find_window(w, name);
 
     if (window == 0 || window > WATCH_WINDOWS || !*name || strlen(name) > 64) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                     "cannot begin window '%s': use another name than '%s', at most 64 characters "
-                    "long, and at most %d windows", name, WATCH_ALL, WATCH_WINDOWS);
+                    "long, and at most %d windows",
+                    name, WATCH_ALL, WATCH_WINDOWS);
         return FALSE;
     }
     if (window == w->n_windows)
@@ -252,7 +272,8 @@ gboolean watch_begin(struct watch *w, const char *name, GError **error) {
     return TRUE;
 }
 
-gboolean watch_end(struct watch *w, const char *name, GError **error) {
+gboolean watch_end(struct watch *w, const char *name, GError **error)
+{
     guint window = find_window(w, name);
 
     if (window == 0 || window == w->n_windows) {
@@ -270,7 +291,8 @@ gboolean watch_end(struct watch *w, const char *name, GError **error) {
     return TRUE;
 }
 
-void watch_settle(struct watch *w) {
+void watch_settle(struct watch *w)
+{
     hear_all(w);
     w->now_us = MAX(w->now_us, g_get_monotonic_time());
     for (guint v = 0; v < w->vms->len; v++) {

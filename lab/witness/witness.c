@@ -15,13 +15,15 @@ struct options {
     char **hosts;
 };
 
-static int fail(const char *message) {
+static int fail(const char *message)
+{
     fprintf(stderr, "witness: %s\n", message);
     return EXIT_FAILURE;
 }
 
 /* Takes "0x10=alpha". */
-static gboolean parse_host(const char *text, struct watch_host *host) {
+static gboolean parse_host(const char *text, struct watch_host *host)
+{
     char *end = NULL;
     guint64 tos = g_ascii_strtoull(text, &end, 0);
 
@@ -32,7 +34,8 @@ static gboolean parse_host(const char *text, struct watch_host *host) {
     return TRUE;
 }
 
-static GInetSocketAddress *parse_listen(const char *text) {
+static GInetSocketAddress *parse_listen(const char *text)
+{
     g_auto(GStrv) parts = g_strsplit(text ? text : "0.0.0.0", ":", 2);
     guint64 port = REPORT_WITNESS_PORT;
 
@@ -42,20 +45,23 @@ static GInetSocketAddress *parse_listen(const char *text) {
     return a ? G_INET_SOCKET_ADDRESS(a) : NULL;
 }
 
-static gboolean write_report(struct watch *watch, const char *path, GError **error) {
+static gboolean write_report(struct watch *watch, const char *path, GError **error)
+{
     g_autoptr(JsonNode) stats = tell_stats(watch, NULL);
     g_autofree char *text = json_to_string(stats, TRUE);
 
     return g_file_set_contents(path, text, -1, error);
 }
 
-static gboolean on_signal(gpointer user) {
+static gboolean on_signal(gpointer user)
+{
     g_main_loop_quit(user);
     return G_SOURCE_CONTINUE;
 }
 
 /* Serves until it is asked to end; the report is written then. */
-static int serve(const struct options *o) {
+static int serve(const struct options *o)
+{
     struct watch_host hosts[WATCH_HOSTS];
     struct sched_param priority = {.sched_priority = 20};
     guint n_hosts = o->hosts ? g_strv_length(o->hosts) : 0;
@@ -94,7 +100,8 @@ static int serve(const struct options *o) {
 }
 
 /* Exits with 0 only if nothing is missing and nothing corrupt. */
-static int verify(const char *path, const char *vm, char **images) {
+static int verify(const char *path, const char *vm, char **images)
+{
     g_autoptr(JsonBuilder) b = json_builder_new();
 
     json_builder_begin_object(b);
@@ -115,19 +122,24 @@ static int verify(const char *path, const char *vm, char **images) {
     return control_main("witness", path, line);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct options o = {0};
     const GOptionEntry entries[] = {
-        {"listen", 'l', 0, G_OPTION_ARG_STRING, &o.listen, "Where reports come in (0.0.0.0:4005)", "ADDRESS[:PORT]"},
-        {"host", 'H', 0, G_OPTION_ARG_STRING_ARRAY, &o.hosts, "Packets marked TOS come from NAME", "TOS=NAME"},
-        {"control", 'c', 0, G_OPTION_ARG_FILENAME, &o.control, "Serve requests on this UNIX socket", "PATH"},
+        {"listen", 'l', 0, G_OPTION_ARG_STRING, &o.listen, "Where reports come in (0.0.0.0:4005)",
+         "ADDRESS[:PORT]"},
+        {"host", 'H', 0, G_OPTION_ARG_STRING_ARRAY, &o.hosts, "Packets marked TOS come from NAME",
+         "TOS=NAME"},
+        {"control", 'c', 0, G_OPTION_ARG_FILENAME, &o.control, "Serve requests on this UNIX socket",
+         "PATH"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &o.out, "Write the report here at the end", "FILE"},
         {0}};
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) error = NULL;
 
     setlocale(LC_ALL, "");
-    g_option_context_set_summary(context,
+    g_option_context_set_summary(
+        context,
         "  witness [OPTION…]                   listens until SIGTERM or {\"op\":\"quit\"}\n"
         "  witness ctl PATH JSON               asks the witness on that socket, prints its answer\n"
         "  witness verify PATH VM [IMAGE…]     has it compare the VM's disks with what it heard");
