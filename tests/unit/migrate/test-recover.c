@@ -136,8 +136,10 @@ static void try_early(fixture *f, gconstpointer data)
 
 int main(int argc, char **argv)
 {
-    static const trial unknown_phase = {"dancing", DECISION_GIVEN_UP, "{\"landing\":" LANDING "}", "dancing"},
-                       damaged = {"mirroring", DECISION_NONE, "{\"landing\":{\"id\":\"x\"}}", "host_uuid"},
+    static const trial unknown_phase = {"dancing", DECISION_GIVEN_UP, "{\"landing\":" LANDING ",\"paths\":{}}",
+                                        "dancing"},
+                       damaged = {"mirroring", DECISION_NONE, "{\"landing\":{\"id\":\"x\"},\"paths\":{}}",
+                                  "host_uuid"},
                        torn = {"mirroring", DECISION_NONE, "{\"landing\":", "JSON"},
                        given_up_blind = {"committing", DECISION_GIVEN_UP, "{}", "landing"},
                        no_plan = {"committing", DECISION_ACCEPTED, "{\"landing\":" LANDING "}", "plan"};
