@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The journal over SQLite; see journal.h. */
 #include "journal/journal.h"
+#include "base/hook.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -16,6 +17,7 @@
 struct journal {
     sqlite3 *db;
     char *path;
+    char step[64]; /* for hooks: what is being written */
 };
 
 static const char schema[] =
@@ -108,16 +110,21 @@ static gboolean finish(journal *self, sqlite3_stmt *run, GError **error)
     return ok;
 }
 
-static gboolean begin(journal *self, GError **error)
+/* For what changes: `step` is what the hooks around it are called. */
+static gboolean begin(journal *self, const char *step, GError **error)
 {
+    g_snprintf(self->step, sizeof self->step, "journal:%s", step);
+    hook_before(self->step);
     return execute(self, "BEGIN IMMEDIATE", error);
 }
 
 /* Ends a transaction begun: commits if all went well, else takes back. */
 static gboolean end(journal *self, gboolean ok, GError **error)
 {
-    if (ok && execute(self, "COMMIT", error))
+    if (ok && execute(self, "COMMIT", error)) {
+        hook_after(self->step);
         return TRUE;
+    }
     sqlite3_exec(self->db, "ROLLBACK", NULL, NULL, NULL);
     return FALSE;
 }
@@ -144,7 +151,7 @@ static gboolean make_schema(journal *self, gboolean read_only, GError **error)
     }
     if (version == SCHEMA_VERSION || read_only)
         return TRUE;
-    return begin(self, error) &&
+    return begin(self, "schema", error) &&
            end(self, execute(self, schema, error) && execute(self, set, error), error);
 }
 
@@ -209,7 +216,7 @@ static gboolean add_step(journal *self, const char *id, const char *step, GError
 
 gboolean journal_begin(journal *self, const journal_entry *e, GError **error)
 {
-    if (!begin(self, error))
+    if (!begin(self, "begin", error))
         return FALSE;
     return end(self,
                finish(self,
@@ -231,7 +238,7 @@ static gboolean update(journal *self, sqlite3_stmt *run, const char *id, const c
 
     if (!run)
         return FALSE;
-    if (!begin(self, error)) {
+    if (!begin(self, step ? step : "details", error)) {
         sqlite3_finalize(run);
         return FALSE;
     }
@@ -317,7 +324,9 @@ gboolean journal_decide(journal *self, const char *id, journal_decision decision
     g_autoptr(GError) local = NULL;
     gboolean ok;
 
-    if (!begin(self, error))
+    if (hook_wrong(decision_names[decision])) /* a decision that is only thought to be durable */
+        return TRUE;
+    if (!begin(self, decision_names[decision], error))
         return FALSE;
     ok = end(self, decide_inside(self, id, decision, token, &local), local ? NULL : &local);
     if (!ok)
@@ -439,22 +448,32 @@ gboolean journal_keep(journal *self, const journal_kept *file, GError **error)
 {
     g_autofree char *path = resolved(file->path);
 
-    return finish(self,
-                  statement(self, error,
-                            "INSERT OR REPLACE INTO kept(path, original, kind, id, vm_uuid, until)"
-                            " VALUES(?1,?2,?3,?4,?5,?6)",
-                            "sssssi", path, file->original, file->kind, file->id,
-                            file->vm_uuid, file->until),
-                  error);
+    if (!begin(self, "keep", error))
+        return FALSE;
+    return end(self,
+               finish(self,
+                      statement(self, error,
+                                "INSERT OR REPLACE INTO kept"
+                                "(path, original, kind, id, vm_uuid, until)"
+                                " VALUES(?1,?2,?3,?4,?5,?6)",
+                                "sssssi", path, file->original, file->kind, file->id,
+                                file->vm_uuid, file->until),
+                      error),
+               error);
 }
 
 gboolean journal_forget(journal *self, const char *path, GError **error)
 {
     g_autofree char *real = resolved(path);
 
-    return finish(self,
-                  statement(self, error, "DELETE FROM kept WHERE path IN (?1, ?2)", "ss", path, real),
-                  error);
+    if (!begin(self, "forget", error))
+        return FALSE;
+    return end(self,
+               finish(self,
+                      statement(self, error, "DELETE FROM kept WHERE path IN (?1, ?2)", "ss", path,
+                                real),
+                      error),
+               error);
 }
 
 GPtrArray *journal_kept_list(journal *self, gint64 expired_at, GError **error)
