@@ -13,13 +13,14 @@
 #define LOG_AREA "source"
 
 #define DIAL_TIMEOUT_MS 10000
+#define HOME_TIMEOUT_MS 4000 /* where there is another way, a black hole must not cost much */
 #define WATCH_PAUSE     (250 * G_TIME_SPAN_MILLISECOND)
 #define MEMORY_STREAMS  1
 #define RPC_STREAMS     1
 
-/* Channel `index` goes to the target's addresses in turn, so that channels spread over the networks; the
- * next address is tried when one does not answer. */
-static channel *dial(unsigned index, void *user, GError **error)
+/* Channel `index` is at home at one of the target's addresses, in turn, so that channels spread over the networks;
+ * the next address is tried when that one does not answer. */
+static channel *dial(unsigned index, gboolean home, gboolean *is_home, void *user, GError **error)
 {
     source *self = user;
     GPtrArray *addresses = self->landed->addresses;
@@ -29,21 +30,23 @@ static channel *dial(unsigned index, void *user, GError **error)
 
     uuid_to_bytes(self->work->id, fields.landing);
     wire_put_preamble(preamble, &fields);
-    for (guint i = 0; i < addresses->len; i++) {
+    for (guint i = 0; i < (home ? 1 : addresses->len); i++) {
         GInetAddress *address = addresses->pdata[(index + i) % addresses->len];
+        int timeout_ms = i == 0 && addresses->len > 1 ? HOME_TIMEOUT_MS : DIAL_TIMEOUT_MS;
         channel *made;
         int fd;
 
+        *is_home = i == 0;
         g_clear_error(error);
-        fd = networks_dial(self->work->conf->migration, address, self->landed->port,
-                           DIAL_TIMEOUT_MS, error);
+        fd = networks_dial(self->work->conf->migration, address, self->landed->port, timeout_ms,
+                           error);
         if (fd < 0)
             continue;
         if (!fdio_write_full(fd, preamble, sizeof preamble, error)) {
             close(fd);
             continue;
         }
-        made = channel_client(self->work->identity, fd, self->asked->target, DIAL_TIMEOUT_MS, error);
+        made = channel_client(self->work->identity, fd, self->asked->target, timeout_ms, error);
         if (made)
             return made;
     }

@@ -14,6 +14,9 @@ struct lane_io {
     lane *owner;
     session *session;
     gboolean said_bye, useful;
+    gint64 beat;               /* µs between heartbeats */
+    gint64 heard_at, spoke_at; /* monotonic µs */
+    guint64 heard;             /* bytes that had arrived then */
     /* Being sent: items[0] to items[items_filled - 1] as iov[iov_at] to iov[iov_filled - 1]. */
     mux_item items[BATCH_ITEMS];
     struct iovec iov[2 * BATCH_ITEMS];
@@ -31,6 +34,9 @@ lane_io *lane_io_new(lane *owner)
 
     self->owner = owner;
     self->session = owner->owner;
+    self->beat = (gint64)SESSION_BEAT_MS * 1000;
+    if (self->session->setup.silence_ms > 0)
+        self->beat = self->beat * self->session->setup.silence_ms / SESSION_SILENCE_MS;
     return self;
 }
 
@@ -55,6 +61,29 @@ void lane_io_free(lane_io *self)
     g_free(self);
 }
 
+void lane_io_begin(lane_io *self, channel *c)
+{
+    self->heard_at = self->spoke_at = g_get_monotonic_time();
+    self->heard = channel_bytes_in(c);
+}
+
+gint64 lane_io_silence(lane_io *self, channel *c)
+{
+    gint64 now = g_get_monotonic_time();
+    guint64 heard = channel_bytes_in(c);
+
+    if (heard != self->heard) {
+        self->heard = heard;
+        self->heard_at = now;
+    }
+    return now - self->heard_at;
+}
+
+gint64 lane_io_beat_due(const lane_io *self)
+{
+    return self->spoke_at + self->beat;
+}
+
 gboolean lane_io_was_useful(const lane_io *self)
 {
     return self->useful;
@@ -74,30 +103,36 @@ static void add_item(lane_io *self)
         add_iov(self, item->payload->payload, item->payload->length);
 }
 
-static void add_bye(lane_io *self, uint8_t flags)
+static void add_bare(lane_io *self, frame_type type, uint8_t flags)
 {
     mux_item *item = &self->items[self->items_filled];
 
     item->payload = NULL;
-    wire_put_frame(item->header, &(wire_frame){.type = FRAME_BYE, .flags = flags});
+    wire_put_frame(item->header, &(wire_frame){.type = (uint8_t)type, .flags = flags});
     add_item(self);
-    self->said_bye = TRUE;
 }
 
 static void fill_batch(lane_io *self)
 {
     session *s = self->session;
+    gint64 now = g_get_monotonic_time();
     size_t bytes = 0;
 
     pthread_mutex_lock(&s->lock);
-    while (self->items_filled < BATCH_ITEMS && bytes < BATCH_BYTES &&
-           mux_next(&s->mux, (int)self->owner->index, &self->items[self->items_filled])) {
+    while (!self->owner->suspect && self->items_filled < BATCH_ITEMS && bytes < BATCH_BYTES &&
+           mux_next(&s->mux, (int)self->owner->index, now, &self->items[self->items_filled])) {
         frame *f = self->items[self->items_filled].payload;
         bytes += WIRE_HEADER_SIZE + (f ? f->length : 0);
         add_item(self);
     }
-    if (self->items_filled == 0 && s->state == SESSION_FINISHING && !self->said_bye)
-        add_bye(self, 0);
+    if (self->items_filled == 0 && s->state == SESSION_FINISHING && !self->said_bye) {
+        add_bare(self, FRAME_BYE, 0);
+        self->said_bye = TRUE;
+    }
+    if (self->items_filled == 0 && now >= lane_io_beat_due(self))
+        add_bare(self, FRAME_BEAT, 0);
+    if (self->items_filled > 0)
+        self->spoke_at = now;
     session_wake_lane(s); /* if there is more than one channel's share */
     session_check_drained(s);
     pthread_mutex_unlock(&s->lock);
@@ -148,7 +183,7 @@ void lane_io_give_up(lane_io *self, channel *c)
         if (sent > 0 && told)
             return;
         if (sent > 0) {
-            add_bye(self, FRAME_BROKEN);
+            add_bare(self, FRAME_BYE, FRAME_BROKEN);
             told = TRUE;
         } else if (left <= 0 || poll(&wait, 1, (int)(left / 1000) + 1) < 0) {
             return;
@@ -241,6 +276,9 @@ static lane_io_result on_header(lane_io *self)
     case FRAME_BYE:
         self->have = 0;
         return on_bye(self, &header);
+    case FRAME_BEAT:
+        self->have = 0;
+        break;
     }
     return LANE_IO_MOVED;
 }

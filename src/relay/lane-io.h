@@ -18,11 +18,18 @@ typedef enum {
 
 lane_io *lane_io_new(lane *owner);
 void lane_io_free(lane_io *self);
+/* A new channel: silence is counted from here. */
+void lane_io_begin(lane_io *self, channel *c);
 /* Forgets all that belongs to the channel that has died. */
 void lane_io_reset(lane_io *self);
 
 lane_io_result lane_io_receive(lane_io *self, channel *c, GError **error);
 lane_io_result lane_io_send(lane_io *self, channel *c, GError **error);
+/* For how long nothing at all has arrived, not even half a frame: µs. Receive first: what lies in
+ * the kernel while this process sleeps is no silence. */
+gint64 lane_io_silence(lane_io *self, channel *c);
+/* Monotonic µs when lane_io_send has a heartbeat to send if nothing else is sent. */
+gint64 lane_io_beat_due(const lane_io *self);
 /* Sends what is half sent, then BYE BROKEN, as far as that is possible within a second. */
 void lane_io_give_up(lane_io *self, channel *c);
 /* The channel has carried at least one valid frame of the peer. */

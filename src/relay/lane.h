@@ -22,8 +22,12 @@ struct lane {
     /* Guarded by the session's lock: */
     lane_state state;
     channel *current;     /* changed by the thread, which alone may use it without the lock */
-    channel *replacement; /* target: takes the place of `current` */
+    channel *replacement; /* takes the place of `current` */
     gboolean idle;        /* waits for something to send: whoever has something wakes it */
+    gboolean suspect;     /* silent for too long: others carry what it had, it gets nothing new */
+    gboolean astray;      /* source: is up, but not where it belongs */
+    gboolean scouting;    /* the scout dials for it just now */
+    gint64 scouted_at;    /* monotonic µs, when that was last tried */
 };
 
 /* Starts the thread. NULL with an error when that is impossible. */

@@ -114,8 +114,26 @@ static stream *find(const mux *self, uint16_t id)
     return NULL;
 }
 
+/* µs for which rates hold a stream back. */
+static gint64 held_back(const mux *self, const stream *s, gint64 now)
+{
+    switch (wire_stream_kind(s->id)) {
+    case STREAM_MEMORY:
+        return bucket_wait(&self->all, now);
+    case STREAM_DISK:
+        return MAX(bucket_wait(&self->all, now), bucket_wait(&self->disk, now));
+    default:
+        return 0;
+    }
+}
+
+static gboolean may_send(const mux *self, const stream *s, gint64 now)
+{
+    return stream_out_is_waiting(&s->out) && held_back(self, s, now) == 0;
+}
+
 /* The stream whose frame goes next: control and rpc before all others, those in turn. */
-static stream *next_sender(const mux *self)
+static stream *next_sender(const mux *self, gint64 now)
 {
     stream *chosen = NULL;
     guint distance = G_MAXUINT, count = self->streams->len;
@@ -124,7 +142,7 @@ static stream *next_sender(const mux *self)
         stream *s = self->streams->pdata[i];
         guint d = (i + count - self->turn % count) % count;
 
-        if (!stream_out_is_waiting(&s->out))
+        if (!may_send(self, s, now))
             continue;
         if (wire_stream_kind(s->id) <= STREAM_RPC)
             return s;
@@ -144,37 +162,53 @@ static stream *next_acknowledger(const mux *self)
     return NULL;
 }
 
-gboolean mux_next(mux *self, int channel, mux_item *item)
+static void put_ack(stream *s, mux_item *item)
 {
-    stream *s = next_acknowledger(self);
-    wire_frame header = {0};
+    s->ack_due = FALSE;
+    wire_put_frame(item->header,
+                   &(wire_frame){.type = FRAME_ACK, .stream = s->id, .number = s->in.consumed});
+}
+
+static void put_data(mux *self, stream *s, int channel, mux_item *item)
+{
+    stream_kind kind = wire_stream_kind(s->id);
     gboolean again;
+    frame *f = stream_out_take(&s->out, channel, &again);
     guint i;
 
+    item->payload = f;
+    pthread_cond_signal(&s->room);
+    wire_put_frame(item->header, &(wire_frame){.type = FRAME_DATA,
+                                               .flags = f->flags,
+                                               .stream = s->id,
+                                               .length = f->length,
+                                               .number = f->number});
+    if (again)
+        self->resent += f->length;
+    else
+        self->payload_out[kind] += f->length;
+    if (kind > STREAM_RPC && g_ptr_array_find(self->streams, s, &i))
+        self->turn = i + 1;
+}
+
+gboolean mux_next(mux *self, int channel, gint64 now, mux_item *item)
+{
+    stream *acknowledged = next_acknowledger(self);
+    stream *s = acknowledged ? acknowledged : next_sender(self, now);
+    guint64 size = WIRE_HEADER_SIZE;
+
     item->payload = NULL;
-    if (s) {
-        s->ack_due = FALSE;
-        header = (wire_frame){.type = FRAME_ACK, .stream = s->id, .number = s->in.consumed};
-        wire_put_frame(item->header, &header);
-        return TRUE;
-    }
-    s = next_sender(self);
     if (!s)
         return FALSE;
-    item->payload = stream_out_take(&s->out, channel, &again);
-    pthread_cond_signal(&s->room);
-    header = (wire_frame){.type = FRAME_DATA,
-                          .flags = item->payload->flags,
-                          .stream = s->id,
-                          .length = item->payload->length,
-                          .number = item->payload->number};
-    wire_put_frame(item->header, &header);
-    if (again)
-        self->resent += header.length;
-    else
-        self->payload_out[wire_stream_kind(s->id)] += header.length;
-    if (wire_stream_kind(s->id) > STREAM_RPC && g_ptr_array_find(self->streams, s, &i))
-        self->turn = i + 1;
+    if (acknowledged) {
+        put_ack(s, item);
+    } else {
+        put_data(self, s, channel, item);
+        size += item->payload->length;
+        if (wire_stream_kind(s->id) == STREAM_DISK)
+            bucket_take(&self->disk, size, now);
+    }
+    bucket_take(&self->all, size, now);
     return TRUE;
 }
 
@@ -188,14 +222,27 @@ gboolean mux_may_push(const stream *s, uint32_t length)
     return stream_out_may_queue(&s->out, length, most);
 }
 
-gboolean mux_has_work(const mux *self)
+gboolean mux_has_work(const mux *self, gint64 now)
 {
     for (guint i = 0; i < self->streams->len; i++) {
         const stream *s = self->streams->pdata[i];
-        if (s->ack_due || stream_out_is_waiting(&s->out))
+        if (s->ack_due || may_send(self, s, now))
             return TRUE;
     }
     return FALSE;
+}
+
+gint64 mux_pause(const mux *self, gint64 now)
+{
+    gint64 least = -1;
+
+    for (guint i = 0; i < self->streams->len; i++) {
+        const stream *s = self->streams->pdata[i];
+        gint64 wait = stream_out_is_waiting(&s->out) ? held_back(self, s, now) : 0;
+        if (wait > 0 && (least < 0 || wait < least))
+            least = wait;
+    }
+    return least;
 }
 
 static void name_stream(GError **error, uint16_t id)

@@ -4,9 +4,11 @@
  * waited on.
  *
  * What goes first: acknowledgements (they are short and let the peer go on), then control, then
- * rpc, then memory and disk in turn, one frame each.
+ * rpc, then memory and disk in turn, one frame each. Rates only ever hold back memory and disk, but
+ * `all` counts whatever is sent.
  */
 #pragma once
+#include "relay/bucket.h"
 #include "relay/stream.h"
 
 #include <pthread.h>
@@ -32,6 +34,7 @@ typedef struct {
     guint turn;                    /* whose turn it is among memory and disk */
     unsigned most[STREAM_KINDS];   /* how many may ever be opened; 0: not offered */
     unsigned opened[STREAM_KINDS]; /* so far */
+    bucket all, disk; /* of what channels are given: headers, payload, what is sent again */
     guint64 payload_out[STREAM_KINDS], payload_in[STREAM_KINDS], resent;
 } mux;
 
@@ -47,9 +50,12 @@ typedef struct {
     uint8_t header[WIRE_HEADER_SIZE];
     frame *payload; /* a reference, or NULL */
 } mux_item;
-/* The next thing for `channel` to send; FALSE: nothing. */
-gboolean mux_next(mux *self, int channel, mux_item *item);
-gboolean mux_has_work(const mux *self);
+/* The next thing for `channel` to send; FALSE: nothing, or nothing that rates let go now. `now` is
+ * in monotonic µs. */
+gboolean mux_next(mux *self, int channel, gint64 now, mux_item *item);
+gboolean mux_has_work(const mux *self, gint64 now);
+/* µs until rates let something go that waits; -1: nothing is held back. */
+gint64 mux_pause(const mux *self, gint64 now);
 
 /* Is there room in the window, and little enough of this stream that waits for a channel? What
  * waits is late: memory at the end of a move is the guest's blackout. */

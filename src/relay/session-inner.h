@@ -6,6 +6,7 @@
  *   mux.c     all streams; what is sent next           pure
  *   stream.c  windows, order, resending of one stream  pure
  *   lane.c    one channel: dial, send, receive
+ *   scout.c   brings channels back to their own network (source)
  *   herald.c  tells the owner: control messages, channels, failure; watches the link timeout
  *   session.c life and death, and what the others do under the lock
  *
@@ -40,7 +41,7 @@ struct session {
     session_state state;
     mux mux;
     door *doors[STREAM_KINDS]; /* set once */
-    pthread_cond_t news; /* for herald and session_finish: control, the state, or what follows */
+    pthread_cond_t news;       /* for herald, scout, session_finish: control, state, what follows */
     GError *failure;
     GError *last_error; /* why the last channel died or could not be dialled; may be NULL */
     unsigned alive, lost;
@@ -55,6 +56,8 @@ struct session {
 
     pthread_t herald;
     gboolean herald_runs; /* set before other threads see it */
+    pthread_t scout;
+    gboolean scout_runs; /* source; used by session_new and session_free alone */
 };
 
 /* All that follows is called with the lock held, unless it says otherwise. */

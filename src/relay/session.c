@@ -6,6 +6,7 @@
 #include "relay/door.h"
 #include "relay/herald.h"
 #include "relay/lane.h"
+#include "relay/scout.h"
 #include "relay/session-inner.h"
 
 #include <string.h>
@@ -87,7 +88,7 @@ void session_fail_take(session *self, GError *error)
 
 void session_wake_lane(session *self)
 {
-    if (!mux_has_work(&self->mux))
+    if (!mux_has_work(&self->mux, g_get_monotonic_time()))
         return;
     for (unsigned i = 0; i < self->setup.channels; i++) {
         lane *l = self->lanes[i];
@@ -232,6 +233,14 @@ session *session_new(const session_setup *setup, GError **error)
         self->lanes[i] = l;
         pthread_mutex_unlock(&self->lock);
     }
+    if (setup->role == SESSION_SOURCE) {
+        self->scout_runs = pthread_create(&self->scout, NULL, scout_main, self) == 0;
+        if (!self->scout_runs) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot start one more thread");
+            return NULL;
+        }
+        pthread_setname_np(self->scout, "scout");
+    }
     return g_steal_pointer(&self);
 }
 
@@ -245,6 +254,8 @@ void session_free(session *self)
     /* The herald and this wake codecs, which must still be there. */
     if (self->herald_runs)
         pthread_join(self->herald, NULL);
+    if (self->scout_runs)
+        pthread_join(self->scout, NULL);
     session_wake_codecs(self);
     /* Lanes and doors make pumps, so they end first; pumps wake lanes, so those go last. */
     for (unsigned i = 0; i < self->setup.channels; i++)
@@ -382,6 +393,20 @@ gboolean session_finish(session *self, int timeout_ms)
     return done;
 }
 
+void session_set_rate(session *self, guint64 all_bytes_per_s, guint64 disk_bytes_per_s)
+{
+    gint64 now = g_get_monotonic_time();
+
+    pthread_mutex_lock(&self->lock);
+    bucket_set_rate(&self->mux.all, all_bytes_per_s, now);
+    bucket_set_rate(&self->mux.disk, disk_bytes_per_s, now);
+    /* Each of them may be waiting for the end of a pause that has another length now. */
+    for (unsigned i = 0; i < self->setup.channels; i++)
+        if (self->lanes[i])
+            lane_wake(self->lanes[i]);
+    pthread_mutex_unlock(&self->lock);
+}
+
 void session_get_stats(session *self, session_stats *stats)
 {
     pthread_mutex_lock(&self->lock);
@@ -390,6 +415,10 @@ void session_get_stats(session *self, session_stats *stats)
                              .resent = self->mux.resent,
                              .channels_alive = self->alive,
                              .channels_lost = self->lost};
+    if (self->silent_since && !session_is_over(self)) {
+        stats->silent_since = self->silent_since;
+        stats->silent_until = self->silent_since + (gint64)self->setup.link_timeout_ms * 1000;
+    }
     for (unsigned i = 0; i < self->setup.channels; i++) {
         const channel *c = self->lanes[i] ? self->lanes[i]->current : NULL;
         stats->wire_out += c ? channel_bytes_out(c) : 0;

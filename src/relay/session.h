@@ -6,13 +6,14 @@
  *
  * Threads: one for each channel (it owns the channel, so nothing else touches its TLS), two for
  * each local connection (one a direction, so that they can simply block), one for each socket
- * listened on, one that calls the owner back. They share the session's one lock, held for
- * bookkeeping only, never over I/O, a callback or TLS.
+ * listened on, one that calls the owner back, one at the source that brings channels home. They
+ * share the session's one lock, held for bookkeeping only, never over I/O, a callback or TLS.
  *
  * The source dials: when a channel dies its thread dials again, at once and then with growing
- * pauses (at most 1 s), until the session is over. The target is given each new connection. A
- * session fails only when the peer breaks the protocol or gives up, when a local rule says no
- * (see rpc.h), or when no channel is alive for `link_timeout_ms`. Memory: at most
+ * pauses (at most 1 s), until the session is over. A channel that is not where it belongs is
+ * dialled there every few seconds beside that, and changes over (scout.h). The target is given each
+ * new connection. A session fails only when the peer breaks the protocol or gives up, when a local
+ * rule says no (see rpc.h), or when no channel is alive for `link_timeout_ms`. Memory: at most
  * WIRE_WINDOW_BYTES out and in for each open stream, twice that if frames are half full, plus 1
  * MiB a channel and as much as a window in spare frames. Of a window only a little may wait for a
  * channel (mux.h): the rest is under way, or there is none.
@@ -24,6 +25,11 @@
 #include "net/channel.h"
 #include "relay/wire.h"
 
+/* A channel on which nothing was sent for so long gets a heartbeat; one on which nothing at all has
+ * arrived for so long is dead. */
+#define SESSION_BEAT_MS    1000
+#define SESSION_SILENCE_MS 5000
+
 typedef enum { SESSION_SOURCE, SESSION_TARGET } session_role;
 typedef struct session session;
 
@@ -32,10 +38,15 @@ typedef struct {
     /* 1 to WIRE_CHANNELS_MAX: how many the source keeps up, and how many the target takes. */
     unsigned channels;
     int link_timeout_ms; /* failed when no channel has been alive for so long */
-    /* Source: dials channel `index` (0 to channels - 1), preamble and TLS included. Called in
-     * that channel's own thread, may block, which session_free then waits for; returns NULL with
-     * an error to be tried again. */
-    channel *(*dial)(unsigned index, void *user, GError **error);
+    int silence_ms; /* for tests: in place of SESSION_SILENCE_MS, heartbeats in proportion; 0: as is
+                     */
+    /* Source: dials channel `index` (0 to channels - 1), preamble and TLS included. Each channel
+     * has a home, the network it is meant for: *is_home says whether it got there. With `home`
+     * there or nowhere; else anywhere else is better than nothing, and from time to time home is
+     * tried again. Called in threads of the session, perhaps for one channel in two of them, and
+     * may block, which session_free then waits for; returns NULL with an error to be tried again.
+     */
+    channel *(*dial)(unsigned index, gboolean home, gboolean *is_home, void *user, GError **error);
     /* on_control, on_channels and on_failed are called one after the other from one thread, and
      * each holds up the others. One control message, in order, exactly once; acknowledged when
      * this returns. NUL-terminated behind `length`, but a NUL may be in it. */
@@ -99,11 +110,20 @@ gboolean session_finish(session *self, int timeout_ms);
 /* Fails the session for a local reason: closes all, calls on_failed. Any thread. */
 void session_fail(session *self, const GError *error);
 
+/* Bounds what is sent, at any time and from any thread: everything together, and disk streams by
+ * themselves, in bytes of frames (headers, payload, what is sent again); 0: no limit. Memory and
+ * disk wait for it, control, rpc and acknowledgements never. A rate holds on average over some
+ * frames. */
+void session_set_rate(session *self, guint64 all_bytes_per_s, guint64 disk_bytes_per_s);
+
 typedef struct {
     guint64 wire_out, wire_in;         /* TLS bytes on all channels so far, dead ones included */
     guint64 payload_out[STREAM_KINDS]; /* bytes of stream payload sent once (no resends) */
     guint64 payload_in[STREAM_KINDS];
     guint64 resent;                         /* payload bytes sent again */
     unsigned channels_alive, channels_lost; /* now; over the life of the session */
+    /* Monotonic µs since which no channel is alive, and when the session fails for it; 0: one is.
+     */
+    gint64 silent_since, silent_until;
 } session_stats;
 void session_get_stats(session *self, session_stats *stats);

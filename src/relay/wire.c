@@ -96,7 +96,7 @@ gboolean wire_get_frame(const uint8_t in[WIRE_HEADER_SIZE], wire_frame *frame, G
                     .length = get_be32(in + 4),
                     .number = get_be64(in + 8)};
 
-    if (f.type < FRAME_DATA || f.type > FRAME_BYE)
+    if (f.type < FRAME_DATA || f.type > FRAME_BEAT)
         return invalid(error, "frame of unknown type %u", f.type);
     if (wire_stream_kind(f.stream) >= STREAM_KINDS)
         return invalid(error, "frame of a stream of unknown kind %u", wire_stream_kind(f.stream));
@@ -115,6 +115,10 @@ gboolean wire_get_frame(const uint8_t in[WIRE_HEADER_SIZE], wire_frame *frame, G
     case FRAME_BYE:
         if (f.flags & ~FRAME_BROKEN || f.stream != 0 || f.length != 0 || f.number != 0)
             return invalid(error, "malformed goodbye");
+        break;
+    case FRAME_BEAT:
+        if (f.flags != 0 || f.stream != 0 || f.length != 0 || f.number != 0)
+            return invalid(error, "malformed heartbeat");
         break;
     }
     *frame = f;

@@ -35,6 +35,9 @@
  * the same is true for it, which is the answer; until then both go on, and dead channels are
  * dialled again. BYE with BROKEN is said by an end that gives up: the other gives up too,
  * instead of dialling in vain.
+ *
+ * Either side sends BEAT on a channel on which it has sent nothing for a while, so that silence means
+ * that the channel is dead.
  */
 #pragma once
 #include <gio/gio.h>
@@ -92,7 +95,8 @@ gboolean wire_get_preamble(const uint8_t in[WIRE_PREAMBLE_SIZE], wire_preamble *
 typedef enum {
     FRAME_DATA = 1, /* payload of a stream */
     FRAME_ACK = 2,  /* number = the next frame wanted; no payload */
-    FRAME_BYE = 3   /* the session ends here: stream 0, number 0, no payload */
+    FRAME_BYE = 3,  /* the session ends here: stream 0, number 0, no payload */
+    FRAME_BEAT = 4  /* this channel is alive: stream 0, number 0, no payload, no answer */
 } frame_type;
 
 enum {
@@ -120,5 +124,5 @@ void wire_put_frame(uint8_t out[WIRE_HEADER_SIZE], const wire_frame *frame);
  * channel: a peer that sends nonsense is not a broken link. What it lets through: a known type
  * with its flags only; a known kind, control numbered 0; DATA of at most WIRE_PAYLOAD_MAX bytes,
  * empty only with number 0 or END, never of another length than 1 to WIRE_CONTROL_MAX nor with
- * flags on control; ACK and BYE without payload; ACK of at least 1. */
+ * flags on control; ACK, BYE and BEAT without payload; ACK of at least 1. */
 gboolean wire_get_frame(const uint8_t in[WIRE_HEADER_SIZE], wire_frame *frame, GError **error);

@@ -139,6 +139,7 @@ static void *wire_main(void *data)
     while (going && self->budget > 0) {
         struct pollfd waits[2] = {{self->ends[0], POLLIN, 0}, {self->ends[1], POLLIN, 0}};
         poll(waits, 2, -1);
+        pair_wait(&self->owner->public, !self->owner->public.hold);
         for (int i = 0; i < 2 && going && self->budget > 0; i++) {
             ssize_t n = 0;
             if (!waits[i].revents)
@@ -191,15 +192,17 @@ static channel *open_channel(inner *self, int fd, unsigned index, GError **error
     return channel_client(self->source_pki, fd, "zulu", DEADLINE_S * 1000, error);
 }
 
-static channel *dial(unsigned index, void *user, GError **error)
+static channel *dial(unsigned index, gboolean home, gboolean *is_home, void *user, GError **error)
 {
     pair_side *side = user;
     inner *self = (inner *)side->owner;
     gboolean refuse;
 
     pair_lock(side->owner);
-    refuse = side->owner->refuse;
+    *is_home = !side->owner->strand;
+    refuse = side->owner->refuse || (home && side->owner->strand);
     side->owner->dialled++;
+    side->owner->scouted += home;
     pair_wake(side->owner);
     pair_unlock(side->owner);
     if (refuse) {
@@ -281,6 +284,21 @@ void pair_set_refuse(pair *self, gboolean refuse)
     pair_unlock(self);
 }
 
+void pair_set_strand(pair *self, gboolean strand)
+{
+    pair_lock(self);
+    self->strand = strand;
+    pair_unlock(self);
+}
+
+void pair_set_hold(pair *self, gboolean hold)
+{
+    pair_lock(self);
+    self->hold = hold;
+    pair_wake(self);
+    pair_unlock(self);
+}
+
 /* Local ends. */
 
 void pair_offer(pair *self, stream_kind kind, unsigned most, const char **from, const char **to)
@@ -343,6 +361,7 @@ static void start_session(pair_side *side, pair *owner, session_role role, const
     session_setup s = {.role = role,
                        .channels = setup->channels,
                        .link_timeout_ms = setup->link_timeout_ms,
+                       .silence_ms = setup->silence_ms,
                        .dial = role == SESSION_SOURCE ? dial : NULL,
                        .on_control = on_control,
                        .on_channels = on_channels,

@@ -8,11 +8,12 @@
 typedef struct {
     unsigned channels;
     int link_timeout_ms; /* 0: a minute */
+    int silence_ms;      /* 0: as usual */
     /* Every connection is cut after a number of bytes between these two, that `seed` decides; 0:
      * never. */
     gint32 cut_min, cut_max;
     guint32 seed;
-    gboolean wired; /* so that pair_cut_all can cut them; implied by cut_max */
+    gboolean wired;                  /* so that pair_cut_all can cut them; implied by cut_max */
     gboolean raw_source, raw_target; /* this side is no session: see pair_raw_source */
 } pair_setup;
 
@@ -31,7 +32,9 @@ struct pair {
     char *directory; /* for sockets */
     /* With pair_lock held: */
     gboolean refuse; /* dialling fails */
-    unsigned dialled, cuts;
+    gboolean strand; /* dialling leads elsewhere: no channel gets home */
+    gboolean hold;   /* wires are silent, in both directions */
+    unsigned dialled, scouted, cuts;
 };
 
 pair *pair_new(const pair_setup *setup);
@@ -58,6 +61,10 @@ void pair_drop(pair_side *side);
 /* Breaks every wired connection there is. */
 void pair_cut_all(pair *self);
 void pair_set_refuse(pair *self, gboolean refuse);
+void pair_set_strand(pair *self, gboolean strand);
+/* Wires that are there carry nothing any more, and tell nobody; new ones neither, as long as it
+ * holds. */
+void pair_set_hold(pair *self, gboolean hold);
 /* Hostile peers: a channel whose other end is the target session, and one whose other end the
  * source session has dialled. The caller frees them. */
 channel *pair_raw_source(pair *self, unsigned index);

@@ -69,6 +69,8 @@ gboolean raw_next(channel *c, wire_frame *header)
         return FALSE;
     wire_get_frame(bytes, header, &error);
     g_assert_no_error(error);
+    if (header->type == FRAME_BEAT)
+        return raw_next(c, header);
     return header->type != FRAME_DATA || receive_full(c, payload, header->length);
 }
 

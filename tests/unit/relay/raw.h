@@ -6,7 +6,8 @@
 /* Blocking. TRUE when it could be sent. */
 gboolean raw_send(channel *c, const void *bytes, size_t length);
 gboolean raw_frame(channel *c, wire_frame header, const void *payload);
-/* Blocking: the next frame, its payload thrown away. FALSE: the channel has ended. */
+/* Blocking: the next frame that is no heartbeat, its payload thrown away. FALSE: the channel has
+ * ended. */
 gboolean raw_next(channel *c, wire_frame *header);
 /* Reads on until a frame of this type; aborts the test when the channel ends before. */
 wire_frame raw_expect(channel *c, frame_type type);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define CHANNELS 4
+#define NOW      (1000 * G_USEC_PER_SEC)
 #define KINDS    3 /* streams in the property test: rpc, memory, disk */
 
 typedef struct {  /* one direction of one channel */
@@ -60,7 +61,7 @@ static gboolean send_one(mux *from, int channel, pipe_queue *to)
 {
     mux_item *item = g_new0(mux_item, 1);
 
-    if (!mux_next(from, channel, item)) {
+    if (!mux_next(from, channel, NOW, item)) {
         g_free(item);
         return FALSE;
     }
@@ -231,7 +232,7 @@ static wire_frame next_header(mux *m, int channel)
     mux_item item;
     wire_frame header;
 
-    g_assert_true(mux_next(m, channel, &item));
+    g_assert_true(mux_next(m, channel, NOW, &item));
     g_assert_true(wire_get_frame(item.header, &header, NULL));
     g_clear_pointer(&item.payload, frame_unref);
     return header;
@@ -276,7 +277,7 @@ static void test_order(void)
         }
         g_assert_cmpuint(seen, ==, 7);
     }
-    g_assert_false(mux_has_work(&m));
+    g_assert_false(mux_has_work(&m, NOW));
     mux_clear(&m);
 }
 
@@ -567,9 +568,70 @@ static void test_short_queues(void)
     g_assert_cmpuint(memory->out.queued, ==, 2 * WIRE_PAYLOAD_MAX);
     g_assert_cmpuint(memory->out.queued, ==, count_queued(&memory->out));
     g_assert_cmpuint(memory->out.pushed - memory->out.bytes, ==, 2 * WIRE_PAYLOAD_MAX);
-    while (mux_has_work(&m))
+    while (mux_has_work(&m, NOW))
         next_header(&m, 0);
     g_assert_cmpuint(push_all(memory, 1000), ==, 256 * 1024 / 1000);
+    mux_clear(&m);
+}
+
+/* Rates hold back memory and disk, or disk alone, and never anything else. */
+static void test_rates(void)
+{
+    gint64 now = NOW;
+    mux_item item;
+    mux m;
+
+    mux_init(&m, FALSE);
+    for (int kind = STREAM_RPC; kind < STREAM_KINDS; kind++)
+        mux_allow(&m, (stream_kind)kind, 1);
+    stream *disk = mux_open(&m, STREAM_DISK, NULL), *memory = mux_open(&m, STREAM_MEMORY, NULL),
+           *rpc = mux_open(&m, STREAM_RPC, NULL);
+    while (mux_has_work(&m, now))
+        next_header(&m, 0);
+    bucket_set_rate(&m.disk, 1000000, now);
+    for (int i = 0; i < 2; i++)
+        stream_out_push(&disk->out, make(disk->id, 9984, 0, 0)); /* 10000 with its header */
+    stream_out_push(&memory->out, make(memory->id, 10, 0, 0));
+    g_assert_cmpint(mux_pause(&m, now), ==, -1);
+    g_assert_cmpint(next_header(&m, 0).stream, ==, disk->id);
+    g_assert_cmpint(mux_pause(&m, now), ==, 10000);
+    g_assert_cmpint(next_header(&m, 0).stream, ==, memory->id);
+    g_assert_false(mux_has_work(&m, now));
+    g_assert_false(mux_next(&m, 0, now, &item));
+    now += 10000;
+    g_assert_cmpint(mux_pause(&m, now), ==, -1);
+    g_assert_true(mux_has_work(&m, now));
+    g_assert_true(mux_next(&m, 0, now, &item));
+    g_clear_pointer(&item.payload, frame_unref);
+
+    /* What is sent again counts as well, here in what all may. */
+    bucket_set_rate(&m.disk, 0, now);
+    bucket_set_rate(&m.all, 1000000, now);
+    mux_lost(&m, 0);
+    stream_out_push(&rpc->out, make(rpc->id, 9984, 0, 0));
+    stream_out_push(&m.control->out, make(0, 4984, 0, 0));
+    for (int i = 0; i < 2; i++) { /* with what was opened */
+        g_assert_true(mux_next(&m, 0, now, &item));
+        g_clear_pointer(&item.payload, frame_unref);
+    }
+    g_assert_cmpint(mux_pause(&m, now), >=, 5000);
+    while (mux_next(&m, 0, now, &item)) /* rpc does not wait */
+        g_clear_pointer(&item.payload, frame_unref);
+    g_assert_false(stream_out_is_waiting(&rpc->out));
+    g_assert_true(stream_out_is_waiting(&disk->out));
+    g_assert_cmpint(mux_pause(&m, now), >=, 15000);
+    stream_in_announce(&memory->in, &(wire_frame){.type = FRAME_DATA, .stream = memory->id}, NULL);
+    mux_deliver(&m, memory, make(memory->id, 0, 0, 0));
+    frame_unref(stream_in_take(&memory->in));
+    mux_consumed(&m, memory, 1);
+    g_assert_cmpint(next_header(&m, 0).type, ==, FRAME_ACK);
+    for (guint64 frames = 0; stream_out_is_waiting(&disk->out); frames++) {
+        g_assert_cmpuint(frames, <, 10);
+        now += mux_pause(&m, now) > 0 ? mux_pause(&m, now) : 0;
+        g_assert_true(mux_next(&m, 0, now, &item));
+        g_clear_pointer(&item.payload, frame_unref);
+    }
+    g_assert_cmpint(now, >=, NOW + 10000 + 15000 + 10000);
     mux_clear(&m);
 }
 
@@ -591,5 +653,6 @@ int main(int argc, char **argv)
                     test_hostile_acknowledgement);
     g_test_add_func("/relay/mux/full-window-stops-the-sender", test_window_stops_sender);
     g_test_add_func("/relay/mux/little-waits-for-a-channel", test_short_queues);
+    g_test_add_func("/relay/mux/rates-hold-back-bulk-alone", test_rates);
     return g_test_run();
 }

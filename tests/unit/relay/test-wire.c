@@ -74,6 +74,7 @@ static void test_legal_frames(void)
                                    .number = 5});
     accepted(&(wire_frame){.type = FRAME_DATA, .stream = disk7});
     accepted(&(wire_frame){.type = FRAME_DATA, .flags = FRAME_END, .stream = disk7, .number = 9});
+    accepted(&(wire_frame){.type = FRAME_BEAT});
     accepted(&(wire_frame){.type = FRAME_BYE});
     accepted(&(wire_frame){.type = FRAME_BYE, .flags = FRAME_BROKEN});
 }
@@ -81,7 +82,7 @@ static void test_legal_frames(void)
 static void test_illegal_frames(void)
 {
     for (unsigned type = 0; type < 256; type++)
-        if (type < FRAME_DATA || type > FRAME_BYE)
+        if (type < FRAME_DATA || type > FRAME_BEAT)
             refused(&(wire_frame){.type = (uint8_t)type, .stream = disk7, .length = 1},
                     "unknown type");
     for (unsigned kind = STREAM_KINDS; kind < 16; kind++)
@@ -115,6 +116,10 @@ static void test_illegal_frames(void)
     refused(&(wire_frame){.type = FRAME_BYE, .stream = disk7}, "goodbye");
     refused(&(wire_frame){.type = FRAME_BYE, .number = 1}, "goodbye");
     refused(&(wire_frame){.type = FRAME_BYE, .length = 1}, "goodbye");
+    refused(&(wire_frame){.type = FRAME_BEAT, .flags = FRAME_END}, "heartbeat");
+    refused(&(wire_frame){.type = FRAME_BEAT, .stream = disk7}, "heartbeat");
+    refused(&(wire_frame){.type = FRAME_BEAT, .number = 1}, "heartbeat");
+    refused(&(wire_frame){.type = FRAME_BEAT, .length = 1}, "heartbeat");
 }
 
 static void test_preamble(void)
