@@ -4,7 +4,7 @@
  *   1. libvirt's Finish3 reply says that the guest is loaded and paused at the target; it waits in our hands.
  *   2. The give-up is recorded, durably. From here on only the target's durable refusal lets this guest run again.
  *   3. The token is sent. The answer may come over the session, or be asked for over the control port when the session
- *      is gone; until there is one, the guest stays as it is: stopped.
+ *      is gone or has no link; until there is one, the guest stays as it is: stopped.
  *   4. Started: the stopped guest here is destroyed by ourselves, before libvirt can have another idea
  *      (its client resumes the source when it does not see the reply). Then the reply may pass.
  *      Refused: the reply never passes, the connection ends, and libvirt resumes the guest.
@@ -19,14 +19,26 @@
 
 #define LOG_AREA "handover"
 
-/* Waits for an answer over the session as long as there is one. */
+/* A session waits long for a link, a stopped guest must not. */
+#define NO_LINK_US (5 * G_USEC_PER_SEC)
+#define LOOK_PAUSE G_USEC_PER_SEC
+
+static gboolean has_link(source *self)
+{
+    session_stats stats;
+
+    session_get_stats(self->session, &stats);
+    return !stats.silent_since || g_get_monotonic_time() - stats.silent_since < NO_LINK_US;
+}
+
+/* Waits for an answer over the session as long as that can bring one. */
 static verdict wait_for_answer(source *self)
 {
     verdict said;
 
     g_mutex_lock(&self->lock);
-    while (self->said == VERDICT_NONE && self->session && !self->session_over)
-        g_cond_wait(&self->changed, &self->lock);
+    while (self->said == VERDICT_NONE && self->session && !self->session_over && has_link(self))
+        g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + LOOK_PAUSE);
     said = self->said;
     g_mutex_unlock(&self->lock);
     return said;
@@ -38,14 +50,22 @@ typedef struct {
     gboolean started; /* out */
 } question;
 
-/* The session is gone: asks over the control port. The token goes along, so that asking is committing: a target that has
- * not decided yet decides now. */
+/* The session is gone, or has no link: asks over the control port. The token goes along, so that asking is committing: a
+ * target that has not decided yet decides now. If a link comes back first, the answer may come there. */
 static gboolean ask(void *user, GError **error)
 {
     question *q = user;
     source *self = q->self;
     const char *name = self->landing->machine->name, *target = self->asked->target;
+    verdict said;
 
+    g_mutex_lock(&self->lock);
+    said = self->said;
+    g_mutex_unlock(&self->lock);
+    if (said != VERDICT_NONE) {
+        q->started = said == VERDICT_STARTED;
+        return TRUE;
+    }
     if (peer_commit(self->work, target, self->work->id, q->token, &q->started, error))
         return TRUE;
     g_prefix_error(error,

@@ -11,6 +11,8 @@
 
 /* Rates are averaged over about this long: steady enough to read, quick enough to follow a change. */
 #define RATE_WINDOW_US (3 * G_USEC_PER_SEC)
+/* A re-dial takes moments; what takes longer is worth a word. */
+#define SILENCE_US (2 * G_USEC_PER_SEC)
 
 struct status {
     GMutex lock; /* guards all below, and the journal handle */
@@ -21,7 +23,7 @@ struct status {
     journal_decision decision;
     gint64 version;
     gint64 began, phase_began, ended; /* Unix µs; 0: not yet */
-    char *waiting;
+    char *waiting, *no_link; /* what for; NULL: nothing */
     guint64 done, total; /* of this phase */
     double rate;         /* bytes/s, 0: not known */
     gint64 rate_at;      /* monotonic µs of the last sample */
@@ -59,6 +61,7 @@ void status_free(status *self)
     g_free(self->vm_uuid);
     g_free(self->peer);
     g_free(self->waiting);
+    g_free(self->no_link);
     g_clear_pointer(&self->changes, json_object_unref);
     g_clear_pointer(&self->way_back, json_object_unref);
     findings_free(self->found);
@@ -89,6 +92,19 @@ static void set_child(JsonObject *object, const char *member, JsonObject *child)
         json_object_set_object_member(object, member, json_object_ref(child));
     else
         json_object_set_null_member(object, member);
+}
+
+static void set_waiting(JsonObject *object, const status *self)
+{
+    g_autofree char *both = NULL;
+
+    if (phase_is_final(self->now)) {
+        set_text(object, "waiting", NULL);
+        return;
+    }
+    if (self->waiting && self->no_link)
+        both = g_strdup_printf("%s; %s", self->waiting, self->no_link);
+    set_text(object, "waiting", both ? both : self->waiting ? self->waiting : self->no_link);
 }
 
 static JsonObject *progress_json(const status *self)
@@ -136,7 +152,7 @@ static JsonObject *to_json(const status *self)
     set_text(o, "vm_uuid", self->vm_uuid);
     json_object_set_string_member(o, "peer", self->peer);
     json_object_set_string_member(o, "phase", phase_name(self->now));
-    set_text(o, "waiting", self->waiting);
+    set_waiting(o, self);
     set_real(o, "began", self->began);
     set_real(o, "phase_began", self->phase_began);
     set_real(o, "ended", self->ended);
@@ -451,10 +467,34 @@ void status_set_progress(status *self, guint64 done, guint64 total)
     unlock_changed(self);
 }
 
+static char *clock_text(gint64 monotonic)
+{
+    gint64 unix_us = g_get_real_time() + monotonic - g_get_monotonic_time();
+    g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(unix_us / G_USEC_PER_SEC);
+
+    return g_date_time_format(when, "%H:%M:%S");
+}
+
+/* NULL: there is a link, or has been a moment ago. */
+static char *describe_silence(const session_stats *stats, const char *peer)
+{
+    g_autofree char *since = NULL, *until = NULL;
+
+    if (!stats->silent_since || g_get_monotonic_time() - stats->silent_since < SILENCE_US)
+        return NULL;
+    since = clock_text(stats->silent_since);
+    until = clock_text(stats->silent_until);
+    return g_strdup_printf("no link to %s since %s; trying until %s", peer, since, until);
+}
+
 void status_set_session(status *self, const session_stats *stats)
 {
+    g_autofree char *no_link = describe_silence(stats, self->peer);
+
     g_mutex_lock(&self->lock);
     self->stats = *stats;
+    g_free(self->no_link);
+    self->no_link = g_steal_pointer(&no_link);
     unlock_changed(self);
 }
 

@@ -55,6 +55,7 @@ gboolean status_end(status *self, gboolean success, GError **error);
 void status_set_waiting(status *self, const char *text); /* NULL: for nothing */
 void status_set_vm(status *self, const char *name, const char *uuid);
 void status_set_progress(status *self, guint64 done, guint64 total); /* bytes of this phase; rate and ETA follow */
+/* Shows also how long there has been no channel, if that is the case. */
 void status_set_session(status *self, const session_stats *stats);
 void status_set_blackout(status *self, gint64 microseconds);
 void status_set_plan(status *self, const plan *made);

@@ -53,6 +53,13 @@ static void tear_down(fixture *f, gconstpointer data)
     g_free(f->path);
 }
 
+static char *waiting(fixture *f)
+{
+    g_autoptr(JsonObject) shown = status_to_json(f->shown);
+
+    return g_strdup(json_object_get_string_member_with_default(shown, "waiting", NULL));
+}
+
 static void assert_journaled(fixture *f, const char *name, journal_decision decision)
 {
     g_autoptr(journal_entry) e = journal_find(f->book, ID, NULL);
@@ -148,6 +155,33 @@ static void test_restore(fixture *f, gconstpointer data)
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
 }
 
+/* Without a link the move waits, and says so; a moment is not worth a word. */
+static void test_no_link(fixture *f, gconstpointer data)
+{
+    gint64 now = g_get_monotonic_time();
+    session_stats stats = {.silent_since = now, .silent_until = now + 600 * G_USEC_PER_SEC};
+    g_autofree char *first = NULL, *later = NULL, *both = NULL, *again = NULL, *ended = NULL;
+
+    status_set_session(f->shown, &stats);
+    first = waiting(f);
+    g_assert_null(first);
+    stats.silent_since -= 100 * G_USEC_PER_SEC;
+    status_set_session(f->shown, &stats);
+    later = waiting(f);
+    g_assert_true(g_regex_match_simple("^no link to zulu since [0-9:]{8}; trying until [0-9:]{8}$",
+                                       later, 0, 0));
+    status_set_waiting(f->shown, "the word of zulu");
+    both = waiting(f);
+    g_assert_true(g_str_has_prefix(both, "the word of zulu; no link to zulu since "));
+    status_set_waiting(f->shown, NULL);
+    g_assert_true(status_end(f->shown, FALSE, NULL));
+    ended = waiting(f);
+    g_assert_null(ended);
+    status_set_session(f->shown, &(session_stats){0});
+    again = waiting(f);
+    g_assert_null(again);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -158,5 +192,6 @@ int main(int argc, char **argv)
     ADD("what cannot be journaled is not decided", test_journal_gone);
     ADD("the first error is the one", test_first_error);
     ADD("goes on after a crash", test_restore);
+    ADD("says that there is no link", test_no_link);
     return g_test_run();
 }
