@@ -217,6 +217,7 @@ image *image_open_qcow2(const char *path, GError **error)
         return NULL;
     passed = fcntl(fd, F_DUPFD, 10); /* socket activation needs number 3 */
     options = g_strdup_printf("json:{\"driver\":\"qcow2\",\"backing\":null,\"read-only\":true,"
+                              "\"force-share\":true,"
                               "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fd/%d\"}}",
                               passed);
     char *argv[] = {(char *)"qemu-nbd", (char *)"--read-only", options, NULL};

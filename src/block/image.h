@@ -26,7 +26,7 @@ image *image_open_file(const char *path, gboolean writable, GError **error);
 /* Connects to the export of that name; waits for a server that is busy, not for one that is not
  * there. */
 image *image_open_nbd(const char *unix_socket, const char *export, GError **error);
-/* Read-only, a file that nobody writes. What it does not hold itself reads as zeroes: no backing
+/* Read-only, a file that nobody writes meanwhile; whoever has it open is not disturbed. What it does not hold itself reads as zeroes: no backing
  * file is followed, and an image whose data is in another file is refused. The qemu-nbd ends with
  * the handle, or with this process. */
 image *image_open_qcow2(const char *path, GError **error);
