@@ -2,6 +2,8 @@
 /* From options to a request; see ask.h. */
 #include "cli/ask.h"
 
+#include "base/rate.h"
+
 #include <string.h>
 
 #define WAY_BACK_MAX 8760 /* hours: a year */
@@ -19,7 +21,11 @@ void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS])
          "Keep the disks here for so long; 0: delete them", "HOURS"},
         {"mirror", 0, 0, G_OPTION_ARG_STRING, &self->mirror,
          "background: the guest never waits for the target; synchronous: it does",
-         "background|synchronous"}};
+         "background|synchronous"},
+        {"bandwidth", 0, 0, G_OPTION_ARG_STRING, &self->bandwidth,
+         "At most so much a second: 100MiB/s or 100M, 800Mbit/s; none", "RATE"},
+        {"latency-guard", 0, 0, G_OPTION_ARG_STRING, &self->latency_guard,
+         "How many times as long as before the guest's disks may take; off", "FACTOR"}};
 
     memcpy(entries, own, sizeof own);
 }
@@ -31,6 +37,8 @@ void ask_clear(ask *self)
     g_clear_pointer(&self->formats, g_strfreev);
     g_clear_pointer(&self->way_back, g_free);
     g_clear_pointer(&self->mirror, g_free);
+    g_clear_pointer(&self->bandwidth, g_free);
+    g_clear_pointer(&self->latency_guard, g_free);
 }
 
 /* A path may hold a '=': then the one in front of "/" or "pool:" divides. */
@@ -70,6 +78,28 @@ static gboolean add_map(JsonObject *request, const char *member, const char *opt
     return TRUE;
 }
 
+static gboolean add_limits(JsonObject *request, const ask *self, GError **error)
+{
+    guint64 bytes;
+    double factor;
+
+    if (self->bandwidth) {
+        if (!rate_parse(self->bandwidth, &bytes, error)) {
+            g_prefix_error(error, "--bandwidth ");
+            return FALSE;
+        }
+        json_object_set_int_member(request, "bandwidth", (gint64)bytes);
+    }
+    if (self->latency_guard) {
+        if (!rate_parse_factor(self->latency_guard, &factor, error)) {
+            g_prefix_error(error, "--latency-guard ");
+            return FALSE;
+        }
+        json_object_set_double_member(request, "latency_guard", factor);
+    }
+    return TRUE;
+}
+
 JsonObject *ask_request(const ask *self, const char *vm, const char *target, GError **error)
 {
     g_autoptr(JsonObject) request = json_object_new();
@@ -99,5 +129,5 @@ JsonObject *ask_request(const ask *self, const char *vm, const char *target, GEr
         }
         json_object_set_string_member(request, "mirror", self->mirror);
     }
-    return g_steal_pointer(&request);
+    return add_limits(request, self, error) ? g_steal_pointer(&request) : NULL;
 }

@@ -70,6 +70,7 @@ int migrate_command(cli *self, GStrv *args);
 int status_command(cli *self, GStrv *args);
 int list_command(cli *self, GStrv *args);
 int cancel_command(cli *self, GStrv *args);
+int set_command(cli *self, GStrv *args);
 int pair_command(cli *self, GStrv *args);
 int peers_command(cli *self, GStrv *args);
 int unpair_command(cli *self, GStrv *args);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char about[] =
-    "Options may be given several times, except --way-back and --mirror. While the move is watched,\n"
+    "Only --switch, --storage and --format may be given several times. While the move is watched,\n"
     "Ctrl-C asks what to do with it. The end of this program never ends a move.\n"
     "\n"
     "Example:\n"

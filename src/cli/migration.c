@@ -49,6 +49,7 @@ migration *migration_from_json(JsonObject *object, GError **error)
 {
     g_autoptr(migration) self = g_new0(migration, 1);
     JsonObject *progress = child(object, "progress"), *channels = child(object, "channels");
+    JsonObject *limits = child(object, "limits");
     JsonObject *failure = child(object, "error"), *way_back = child(object, "way_back");
 
     self->json = json_object_ref(object);
@@ -75,6 +76,12 @@ migration *migration_from_json(JsonObject *object, GError **error)
     self->logical_bytes = whole(object, "logical_bytes");
     self->blackout_ms = real(object, "blackout_ms");
     self->total_seconds = real(object, "total_seconds");
+    self->bandwidth = whole(limits, "bandwidth");
+    self->share = whole(limits, "share");
+    self->peer_share = whole(limits, "peer_share");
+    self->limit = whole(limits, "rate");
+    self->spared = whole(limits, "spared");
+    self->latency_guard = real(limits, "latency_guard");
     self->channels_alive = whole(channels, "alive");
     self->channels_wanted = whole(channels, "wanted");
     self->way_back_until = real(way_back, "until");

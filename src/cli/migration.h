@@ -18,6 +18,9 @@ typedef struct {
     gint64 wire_bytes, logical_bytes;
     double blackout_ms, total_seconds;
     gint64 channels_alive, channels_wanted;
+    gint64 bandwidth, share, peer_share; /* bytes/s; -1: no limit, here and below */
+    gint64 limit, spared;                /* the least of these; what the guest's latency leaves the disks */
+    double latency_guard;                /* -1: off */
     double way_back_until;
     JsonObject *changes;                  /* NULL: not known */
     JsonArray *way_back_disks, *findings; /* NULL: none */

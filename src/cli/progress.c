@@ -43,6 +43,10 @@ static GPtrArray *facts(const migration *m)
     if (m->channels_wanted > 0 && m->channels_alive >= 0 && m->channels_alive < m->channels_wanted)
         g_ptr_array_add(list, g_strdup_printf("%d of %d channels", (int)m->channels_alive,
                                               (int)m->channels_wanted));
+    if (m->spared > 0) {
+        g_autofree char *rate = text_rate(m->spared);
+        g_ptr_array_add(list, g_strdup_printf("slowed down to spare the guest: %s", rate));
+    }
     return list;
 }
 

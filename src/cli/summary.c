@@ -54,6 +54,37 @@ static void add_bytes(const migration *m, table *facts)
     fact(facts, "moved", text);
 }
 
+static void add_limit(GString *text, const char *whose, gint64 bytes)
+{
+    g_autofree char *rate = text_rate(bytes);
+
+    if (bytes > 0)
+        g_string_append_printf(text, "%s%s: %s", text->len ? ", " : "", whose, rate);
+}
+
+/* What a move that goes on is held to. */
+static void add_limits(const migration *m, table *facts)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree char *theirs = g_strconcat("share at ", m->peer, NULL);
+    g_autofree char *spared = text_rate(m->spared);
+
+    if (migration_has_ended(m))
+        return;
+    add_limit(text, m->source ? "this move" : "as its source has it", m->bandwidth);
+    add_limit(text, "share here", m->share);
+    add_limit(text, theirs, m->peer_share);
+    if (text->len)
+        fact(facts, "bandwidth", text->str);
+    g_string_truncate(text, 0);
+    if (m->latency_guard > 0)
+        g_string_append_printf(text, "%g times the guest's usual disk latency", m->latency_guard);
+    if (m->spared > 0)
+        g_string_append_printf(text, "; slowed down to spare the guest: %s for its disks", spared);
+    if (text->len)
+        fact(facts, "latency guard", text->str);
+}
+
 static void add_way_back(const migration *m, table *facts, double now)
 {
     guint count = m->way_back_disks ? json_array_get_length(m->way_back_disks) : 0;
@@ -92,6 +123,7 @@ void summary_print(const migration *m, out *to, double now)
         fact(facts, m->error_code ? m->error_code : "error", m->error_text);
     add_times(m, facts, now);
     add_bytes(m, facts);
+    add_limits(m, facts);
     add_way_back(m, facts, now);
     table_print(facts, to, 2);
     if (m->changes)

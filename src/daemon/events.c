@@ -3,6 +3,7 @@
 #include "daemon/events.h"
 
 #include "base/log.h"
+#include "daemon/shares.h"
 #include "daemon/stuck.h"
 
 #include <string.h>
@@ -58,8 +59,10 @@ static void on_status(const char *id, JsonObject *status, gpointer user)
 {
     ferryd *self = user;
 
-    if (!is_fleeting(self, id))
-        moves_set(self->known, id, status);
+    if (is_fleeting(self, id))
+        return;
+    moves_set(self->known, id, status);
+    shares_update(self);
 }
 
 static void on_answer(const char *id, int code, JsonObject *body, gpointer user)
@@ -150,6 +153,7 @@ static void on_gone(const char *id, gboolean properly, gpointer user)
         recovery_schedule(self->recoveries, id);
     else
         close_book(self, id, entry);
+    shares_update(self);
 }
 
 workers_events events_of_workers(ferryd *self)

@@ -8,6 +8,7 @@
 #include "daemon/hostinfo.h"
 #include "daemon/notify.h"
 #include "daemon/routes.h"
+#include "daemon/shares.h"
 #include "daemon/spawn.h"
 
 #include <errno.h>
@@ -280,6 +281,7 @@ static gboolean reload(ferryd *self, GError **error)
     self->identity = g_steal_pointer(&identity);
     self->conf = g_steal_pointer(&conf);
     outgoing_pump(self->queue);
+    shares_update(self);
     return TRUE;
 }
 

@@ -240,6 +240,20 @@ static gboolean is_of(const move *m, const char *role)
     return !phase_is_final(m->now) && !strcmp(text_in(m->status, "role"), role);
 }
 
+void moves_each(const moves *self,
+                void (*each)(const char *id, phase now, JsonObject *status, gpointer user),
+                gpointer user)
+{
+    GHashTableIter at;
+    gpointer value;
+
+    g_hash_table_iter_init(&at, self->table);
+    while (g_hash_table_iter_next(&at, NULL, &value)) {
+        const move *m = value;
+        each(m->id, m->now, m->status, user);
+    }
+}
+
 const char *moves_leaving(const moves *self, const char *vm)
 {
     GHashTableIter at;

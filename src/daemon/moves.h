@@ -33,6 +33,10 @@ void moves_prune(moves *self);
  * texts are borrowed until the next call. */
 gboolean moves_get(const moves *self, const char *id, phase *now, const char **role,
                    const char **peer);
+/* All that are in memory. `each` must not change the table. */
+void moves_each(const moves *self,
+                void (*each)(const char *id, phase now, JsonObject *status, gpointer user),
+                gpointer user);
 /* The id of an unfinished move of this VM (name or UUID) away from here; NULL: none. Borrowed. */
 const char *moves_leaving(const moves *self, const char *vm);
 /* Unfinished ones of a role ("source", "target"). */

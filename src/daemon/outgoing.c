@@ -77,6 +77,26 @@ static void save_or_log(const outgoing *self)
         log_warning("%s", error->message);
 }
 
+/* As a worker will show them. */
+static JsonObject *limits_of(const outgoing *self, const request_limits *asked)
+{
+    static const char *const unknown[] = {"share", "claim", "peer_share", "rate", "spared"};
+    const settings *conf = self->owner->conf;
+    guint64 own = asked->bandwidth >= 0 ? (guint64)asked->bandwidth : conf->move_bandwidth;
+    double guard = asked->latency_guard >= 0 ? asked->latency_guard : conf->latency_guard;
+    JsonObject *limits = json_object_new();
+
+    for (guint i = 0; i < G_N_ELEMENTS(unknown); i++)
+        json_object_set_null_member(limits, unknown[i]);
+    json_object_set_null_member(limits, "bandwidth");
+    if (own)
+        json_object_set_int_member(limits, "bandwidth", (gint64)own);
+    json_object_set_null_member(limits, "latency_guard");
+    if (guard > 0)
+        json_object_set_double_member(limits, "latency_guard", guard);
+    return limits;
+}
+
 /* A migration object (docs/api.md) of a move that no worker reports on yet. */
 static void show(outgoing *self, const waiting_move *w)
 {
@@ -107,6 +127,7 @@ static void show(outgoing *self, const waiting_move *w)
     json_object_set_int_member(channels, "wanted", self->owner->conf->channels);
     json_object_set_int_member(channels, "lost", 0);
     json_object_set_object_member(status, "channels", channels);
+    json_object_set_object_member(status, "limits", limits_of(self, &w->asked->limits));
     json_object_set_array_member(status, "findings", json_array_new());
     moves_set(self->owner->known, w->asked->id, status);
 }
@@ -196,6 +217,27 @@ gboolean outgoing_add(outgoing *self, request *asked, GError **error)
     log_info("%.8s: %s is to move to %s", asked->id, asked->vm, asked->target);
     outgoing_pump(self);
     return TRUE;
+}
+
+gboolean outgoing_set(outgoing *self, const char *id, const request_limits *wanted, GError **error)
+{
+    for (GList *l = self->queue->head; l; l = l->next) {
+        waiting_move *w = l->data;
+        request_limits *limits = &w->asked->limits, before = *limits;
+        if (strcmp(w->asked->id, id))
+            continue;
+        if (wanted->bandwidth >= 0)
+            limits->bandwidth = wanted->bandwidth;
+        if (wanted->latency_guard >= 0)
+            limits->latency_guard = wanted->latency_guard;
+        if (!save(self, error)) {
+            *limits = before;
+            return FALSE;
+        }
+        show(self, w);
+        return TRUE;
+    }
+    return FALSE;
 }
 
 gboolean outgoing_remove(outgoing *self, const char *id)

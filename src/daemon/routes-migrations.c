@@ -154,6 +154,54 @@ void routes_cancel(exchange *x, gpointer user)
     }
 }
 
+/* A running one's worker is told; what comes of it is seen in its status. */
+static void set_running(ferryd *self, exchange *x, const char *id, const request_limits *wanted)
+{
+    g_autoptr(JsonObject) message = json_object_new();
+
+    json_object_set_string_member(message, "op", "limits");
+    request_limits_to_json(wanted, message);
+    if (stuck_has(self, id))
+        stuck_answer(self, x);
+    else if (workers_send(self->crew, id, message, -1, NULL))
+        exchange_answer(x, 202, moves_find(self->known, id, NULL));
+    else
+        exchange_fail(x, 503, "busy", "its worker is just being started; try again");
+}
+
+void routes_set(exchange *x, gpointer user)
+{
+    static const char *const members[] = {"bandwidth", "latency_guard", NULL};
+    ferryd *self = user;
+    const char *id = NULL, *role, *peer;
+    g_autoptr(JsonObject) found = named(self, x, &id);
+    request_limits wanted;
+    GError *error = NULL;
+    phase now;
+
+    if (!found || !exchange_only(x, members))
+        return;
+    if (!request_limits_from_json(exchange_body(x), &wanted, &error))
+        exchange_bad(x, g_steal_pointer(&error));
+    else if (wanted.bandwidth < 0 && wanted.latency_guard < 0)
+        exchange_fail(x, 400, "bad-request", "say what to set: \"bandwidth\" or \"latency_guard\"");
+    else if (!moves_get(self->known, id, &now, &role, &peer) || phase_is_final(now))
+        exchange_fail(x, 409, "conflict", "this move has ended already");
+    else if (strcmp(role, "source"))
+        exchange_fail(x, 409, "conflict", "this VM comes from %s: set it there, or 'bandwidth' in "
+                      "ferryd.conf here for all moves together", peer);
+    else if (now >= PHASE_SWITCHING)
+        exchange_fail(x, 409, "conflict", "it is too late: the guest is being switched over, and "
+                      "no limit holds any more");
+    else if (outgoing_set(self->queue, id, &wanted, &error))
+        exchange_answer(x, 202, moves_find(self->known, id, NULL));
+    else if (error)
+        exchange_fail(x, 500, "internal", "it cannot be written down: %s", error->message);
+    else
+        set_running(self, x, id, &wanted);
+    g_clear_error(&error);
+}
+
 void routes_compare(exchange *x, gpointer user)
 {
     ferryd *self = user;

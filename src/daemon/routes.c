@@ -7,6 +7,7 @@ const server_route routes_table[] = {
     {"POST", "/v1/migrations", ROUTE_LOCAL, routes_migrate},
     {"GET", "/v1/migrations", ROUTE_LOCAL, routes_migrations},
     {"GET", "/v1/migrations/*", ROUTE_LOCAL, routes_migration},
+    {"PATCH", "/v1/migrations/*", ROUTE_LOCAL, routes_set},
     {"POST", "/v1/migrations/*/cancel", ROUTE_LOCAL, routes_cancel},
     {"POST", "/v1/compare", ROUTE_LOCAL, routes_compare},
     {"GET", "/v1/peers", ROUTE_LOCAL, routes_peers},

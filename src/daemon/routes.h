@@ -12,6 +12,7 @@ void routes_host(exchange *x, gpointer user);
 void routes_migrate(exchange *x, gpointer user);
 void routes_migrations(exchange *x, gpointer user);
 void routes_migration(exchange *x, gpointer user);
+void routes_set(exchange *x, gpointer user);
 void routes_cancel(exchange *x, gpointer user);
 void routes_compare(exchange *x, gpointer user);
 /* routes-landings.c */

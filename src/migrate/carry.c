@@ -64,6 +64,10 @@ static void on_control(const char *text, size_t length, void *user)
         session_fail(self->session, error);
         return;
     }
+    if (message->op == CONTROL_RATE) {
+        throttle_set_peer_share(self->throttle, message->bytes);
+        return;
+    }
     g_mutex_lock(&self->lock);
     /* Words about a token are only listened to once it can have been sent. */
     gboolean committed = status_decision(self->status) == DECISION_GIVEN_UP;
@@ -117,6 +121,7 @@ static void on_suspended(gint64 when, void *user)
     if (!self->suspended_at)
         self->suspended_at = when;
     source_leave_word(self);
+    throttle_rest(self->throttle);
     (void)status_advance(self->status, PHASE_SWITCHING, NULL);
 }
 

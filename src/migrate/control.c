@@ -3,6 +3,7 @@
 #include "migrate/control.h"
 
 #include "base/json.h"
+#include "base/rate.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -19,6 +20,7 @@ static const struct {
     [CONTROL_STARTED] = {"started", FALSE, TRUE, NULL},
     [CONTROL_REFUSED] = {"refused", FALSE, TRUE, "why"},
     [CONTROL_ALIVE] = {"alive", FALSE, TRUE, NULL},
+    [CONTROL_RATE] = {"rate", TRUE, TRUE, NULL},
     [CONTROL_ABORT] = {"abort", TRUE, TRUE, "why"},
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(ops) == CONTROL_ABORT + 1);
@@ -56,6 +58,16 @@ static gboolean take_text(control_message *message, JsonObject *object, GError *
     return TRUE;
 }
 
+static gboolean take_rate(control_message *message, JsonObject *object, GError **error)
+{
+    gint64 bytes;
+
+    if (!json_get_int(object, "bytes", 0, (gint64)RATE_MAX, &bytes, error))
+        return FALSE;
+    message->bytes = (guint64)bytes;
+    return TRUE;
+}
+
 control_message *control_parse(const char *text, size_t length, session_role sender, GError **error)
 {
     g_autoptr(control_message) message = g_new0(control_message, 1);
@@ -71,7 +83,8 @@ control_message *control_parse(const char *text, size_t length, session_role sen
             !(sender == SESSION_SOURCE ? ops[i].from_source : ops[i].from_target))
             continue;
         message->op = (control_op)i;
-        if (ops[i].text && !take_text(message, object, error)) {
+        if ((ops[i].text && !take_text(message, object, error)) ||
+            (i == CONTROL_RATE && !take_rate(message, object, error))) {
             g_prefix_error(error, "control message \"%s\": ", ops[i].name);
             return NULL;
         }
@@ -88,6 +101,17 @@ void control_message_free(control_message *self)
         return;
     g_free(self->text);
     g_free(self);
+}
+
+gboolean control_send_rate(session *to, guint64 bytes, GError **error)
+{
+    g_autoptr(JsonObject) object = json_object_new();
+    g_autofree char *line = NULL;
+
+    json_object_set_string_member(object, "op", ops[CONTROL_RATE].name);
+    json_object_set_int_member(object, "bytes", (gint64)bytes);
+    line = json_text(object);
+    return session_send_control(to, line, strlen(line), error);
 }
 
 gboolean control_send(session *to, control_op op, const char *text, GError **error)

@@ -4,9 +4,11 @@
  *
  *   source -> target   commit {token}   the source has durably given the guest up: accept, start it, say so
  *                      done             the source is tidy: the landing may end
+ *                      rate {bytes}     the most this move could use: what is left goes to others
  *   target -> source   started          durably accepted; the guest runs
  *                      refused {why}    durably refused: the source may go on
  *                      alive            the guest's vCPU time has advanced
+ *                      rate {bytes}     the target's share for this move: the source keeps to it
  *   both               abort {why}      before the commit only: this side ends the move
  */
 #pragma once
@@ -18,6 +20,7 @@ typedef enum {
     CONTROL_STARTED,
     CONTROL_REFUSED,
     CONTROL_ALIVE,
+    CONTROL_RATE,
     CONTROL_ABORT
 } control_op;
 
@@ -25,7 +28,8 @@ typedef enum {
 
 typedef struct {
     control_op op;
-    char *text; /* commit: the token; refused, abort: why; else NULL */
+    char *text;    /* commit: the token; refused, abort: why; else NULL */
+    guint64 bytes; /* rate: a second, up to RATE_MAX; 0: no limit */
 } control_message;
 
 /* Validates completely, also that `sender` may say this; NULL with an error otherwise. */
@@ -34,6 +38,7 @@ void control_message_free(control_message *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(control_message, control_message_free)
 
 gboolean control_send(session *to, control_op op, const char *text, GError **error);
+gboolean control_send_rate(session *to, guint64 bytes, GError **error);
 gboolean control_token_ok(const char *token);
 /* Caller frees. */
 char *control_new_token(void);

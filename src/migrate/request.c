@@ -2,6 +2,7 @@
 /* Requests: parsing and checking; see request.h. */
 #include "migrate/request.h"
 
+#include "base/rate.h"
 #include "net/pki.h"
 
 #include <limits.h>
@@ -11,8 +12,9 @@
 #define NAME_MAX_VM  255
 #define WAY_BACK_MAX 8760
 
-static const char *const members[] = {"id",      "vm",      "target",   "switches",
-                                      "storage", "formats", "way_back", "mirror", NULL};
+static const char *const members[] = {"id",       "vm",      "target",   "switches",
+                                      "storage",  "formats", "way_back", "mirror",
+                                      "bandwidth", "latency_guard", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static gboolean refuse(GError **error, const char *format, ...)
@@ -147,6 +149,39 @@ static gboolean take_choice(JsonObject *object, const char *member, const char *
            refuse(error, "\"%s\": \"%s\" or \"%s\" is expected", member, usual, other);
 }
 
+static gboolean take_factor(JsonObject *object, const char *member, double *factor, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, member);
+    GType type;
+
+    *factor = -1;
+    if (!node || JSON_NODE_HOLDS_NULL(node))
+        return TRUE;
+    type = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_value_type(node) : G_TYPE_INVALID;
+    if (type == G_TYPE_INT64 || type == G_TYPE_DOUBLE)
+        *factor = json_node_get_double(node);
+    return *factor == 0 || (*factor >= RATE_FACTOR_MIN && *factor <= RATE_FACTOR_MAX) ||
+           refuse(error, "\"%s\": a number from 1.1 to 100, or 0 for none, is expected", member);
+}
+
+gboolean request_limits_from_json(JsonObject *object, request_limits *limits, GError **error)
+{
+    if (!json_opt_int(object, "bandwidth", 0, (gint64)RATE_MAX, &limits->bandwidth, -1, error) ||
+        !take_factor(object, "latency_guard", &limits->latency_guard, error))
+        return FALSE;
+    return limits->bandwidth <= 0 || limits->bandwidth >= (gint64)RATE_MIN ||
+           refuse(error, "\"bandwidth\": bytes per second from %" G_GUINT64_FORMAT
+                  ", or 0 for no limit, are expected", RATE_MIN);
+}
+
+void request_limits_to_json(const request_limits *limits, JsonObject *object)
+{
+    if (limits->bandwidth >= 0)
+        json_object_set_int_member(object, "bandwidth", limits->bandwidth);
+    if (limits->latency_guard >= 0)
+        json_object_set_double_member(object, "latency_guard", limits->latency_guard);
+}
+
 request *request_from_json(JsonObject *object, GError **error)
 {
     g_autoptr(request) self = g_new0(request, 1);
@@ -157,6 +192,7 @@ request *request_from_json(JsonObject *object, GError **error)
         !json_get_string(object, "target", &target, error) ||
         !json_opt_int(object, "way_back", 0, WAY_BACK_MAX, &self->way_back, -1, error) ||
         !take_choice(object, "mirror", "background", "synchronous", &self->synchronous, error) ||
+        !request_limits_from_json(object, &self->limits, error) ||
         !take_map(object, "switches", &self->switch_keys, &self->switch_values,
                   request_check_switch, error) ||
         !take_map(object, "storage", &self->storage_keys, &self->storage_values,
@@ -198,6 +234,7 @@ JsonObject *request_to_json(const request *self)
         json_object_set_int_member(object, "way_back", self->way_back);
     if (self->synchronous)
         json_object_set_string_member(object, "mirror", "synchronous");
+    request_limits_to_json(&self->limits, object);
     return object;
 }
 

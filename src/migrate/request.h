@@ -3,6 +3,12 @@
 #pragma once
 #include "base/json.h"
 
+/* How hard a move may push; also by itself, when it is changed on the way. */
+typedef struct {
+    gint64 bandwidth;     /* "bandwidth": bytes/s (rate.h), 0: no limit; -1: not said */
+    double latency_guard; /* "latency_guard": factor (rate.h), 0: off; -1: not said */
+} request_limits;
+
 typedef struct {
     char *id;                         /* UUID; made by ferryd */
     char *vm;                         /* name or UUID */
@@ -13,6 +19,7 @@ typedef struct {
     GStrv format_keys, format_values;   /* "formats": {"vda": "raw", "*": "qcow2"} */
     gint64 way_back;                    /* "way_back": hours, 0 to 8760; -1: the host's setting */
     gboolean synchronous;               /* "mirror": "background" (default) or "synchronous" */
+    request_limits limits;              /* not said: the host's settings */
 } request;
 
 /* Unknown members are refused (a typing error must not become a default). "id" is taken if present.
@@ -21,6 +28,10 @@ request *request_from_json(JsonObject *object, GError **error);
 JsonObject *request_to_json(const request *self);
 void request_free(request *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(request, request_free)
+
+/* The members of limits; others may be there as well. Only what is said is written. */
+gboolean request_limits_from_json(JsonObject *object, request_limits *limits, GError **error);
+void request_limits_to_json(const request_limits *limits, JsonObject *object);
 
 /* One rule each of the maps above, wherever it was written. */
 gboolean request_check_switch(const char *from, const char *to, GError **error);

@@ -2,6 +2,7 @@
 /* Settings: one table of keys, what each must look like and where it goes; see settings.h. */
 #include "migrate/settings.h"
 
+#include "base/rate.h"
 #include "migrate/request.h"
 
 #include <limits.h>
@@ -25,7 +26,9 @@ typedef enum {
     BOOL,    /* gboolean */
     NUMBER,  /* guint */
     PORT,    /* guint16 */
-    SIZE     /* guint64, bytes */
+    SIZE,    /* guint64, bytes */
+    RATE,    /* guint64, bytes/s */
+    FACTOR   /* double */
 } value_kind;
 
 typedef struct {
@@ -58,6 +61,10 @@ static const setting table[] = {
     {"migrations", "landing-timeout", NUMBER, AT(landing_timeout), 1, 86400},
     {"migrations", "way-back", NUMBER, AT(way_back), 0, 8760},
     {"migrations", "keep-landed", NUMBER, AT(keep_landed), 0, 8760},
+    {"migrations", "bandwidth", RATE, AT(bandwidth), 0, 0},
+    {"migrations", "move-bandwidth", RATE, AT(move_bandwidth), 0, 0},
+    {"migrations", "latency-guard", FACTOR, AT(latency_guard), 0, 0},
+    {"migrations", "max-guest-stall", NUMBER, AT(max_guest_stall), 0, 3600},
     {"tls", "certificate", PATH, AT(tls.certificate), 0, PATH_MAX - 1},
     {"tls", "key", PATH, AT(tls.key), 0, PATH_MAX - 1},
     {"tls", "client-certificate", PATH, AT(tls.client_certificate), 0, PATH_MAX - 1},
@@ -205,6 +212,10 @@ static gboolean store(settings *self, const setting *key, const char *value, GEr
         return parse_bool(value, at, error);
     case SIZE:
         return parse_size(value, key->maximum, at, error);
+    case RATE:
+        return rate_parse(value, at, error);
+    case FACTOR:
+        return rate_parse_factor(value, at, error);
     case NUMBER:
     case PORT:
         if (!parse_number(key, value, &number, error))
@@ -245,6 +256,8 @@ static settings *defaults(void)
     self->max_incoming = self->max_outgoing = 2;
     self->landing_timeout = 60;
     self->way_back = self->keep_landed = 24;
+    self->latency_guard = 1.5;
+    self->max_guest_stall = 2;
     self->tls.certificate = g_strdup(DEFAULT_CERTIFICATE);
     self->tls.key = g_strdup(DEFAULT_KEY);
     self->tls.peers = g_strdup(DEFAULT_PEERS);

@@ -36,6 +36,11 @@ typedef struct {
                               default 60 */
     guint way_back;        /* way-back, hours, 0 to 8760; default 24 */
     guint keep_landed;     /* keep-landed, hours; default 24 */
+    /* bandwidth, bytes/s (rate.h): of all moves from and to this host together; move-bandwidth: of
+     * each that leaves and says nothing itself. Default 0: no limit */
+    guint64 bandwidth, move_bandwidth;
+    double latency_guard; /* latency-guard, factor (rate.h); 0: off; default 1.5 */
+    guint max_guest_stall; /* max-guest-stall, seconds, 0 (for ever) to 3600; default 2 */
     /* [tls] certificate, key, client-certificate, client-key, ca, ca-allow, peers; with defaults
      * filled in, so that certificate, key and peers are never NULL */
     pki_paths tls;

@@ -2,6 +2,7 @@
 /* What the files of the source's side share; see source.h for who does what. */
 #pragma once
 #include "migrate/source.h"
+#include "migrate/throttle.h"
 #include "relay/rpc.h"
 
 /* What the target said about the guest after it got the token. */
@@ -12,6 +13,7 @@ struct source {
     const request *asked;
     gboolean compare, recovering;
     status *status;
+    throttle *throttle;
 
     /* Set by the running thread before the session exists; read-only for all others afterwards. */
     virt_host *host;

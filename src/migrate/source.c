@@ -34,6 +34,7 @@ source *source_new(const job *work, const request *asked, gboolean compare)
     g_mutex_init(&self->lock);
     g_cond_init(&self->changed);
     self->status = status_new(&setup);
+    self->throttle = throttle_new(self->status, work->conf, &asked->limits);
     return self;
 }
 
@@ -41,6 +42,7 @@ void source_free(source *self)
 {
     if (!self)
         return;
+    throttle_free(self->throttle);
     session_free(self->session);
     virt_domain_free(self->domain);
     virt_host_close(self->host);
@@ -61,6 +63,16 @@ void source_leave_word(source *self)
 status *source_status(source *self)
 {
     return self->status;
+}
+
+void source_set_limits(source *self, const request_limits *wanted)
+{
+    throttle_set(self->throttle, wanted);
+}
+
+void source_set_share(source *self, guint64 share, guint64 claim)
+{
+    throttle_set_share(self->throttle, share, claim);
 }
 
 /* Waits a while, or until cancelled. */
@@ -246,6 +258,7 @@ static gboolean move(source *self)
         return FALSE;
     if (!source_open_session(self, &error) || !status_enter(self->status, PHASE_MIRRORING, &error))
         return source_fail(self, error);
+    throttle_drive(self->throttle, self->session);
     if (!source_migrate(self, &error) && status_decision(self->status) == DECISION_NONE)
         status_set_error(self->status, "migration-failed", "libvirt: %s", error->message);
     return status_decision(self->status) == DECISION_GIVEN_UP;
@@ -317,6 +330,7 @@ void source_finish(source *self, gboolean moved)
     session_stats stats;
     GError *error = NULL;
 
+    throttle_rest(self->throttle);
     if (moved)
         (void)status_advance(self->status, PHASE_CLEANING, NULL);
     if (moved)
@@ -334,6 +348,19 @@ void source_finish(source *self, gboolean moved)
     }
 }
 
+/* What is usual for the guest is learned while the hosts compare and the target prepares. */
+static void watch_guest(source *self)
+{
+    g_autoptr(GStrvBuilder) disks = g_strv_builder_new();
+
+    for (guint i = 0; i < self->landing->machine->disks->len; i++) {
+        const vm_disk *disk = self->landing->machine->disks->pdata[i];
+        if (vm_disk_is_copied(disk))
+            g_strv_builder_add(disks, disk->target);
+    }
+    throttle_watch(self->throttle, self->domain, g_strv_builder_end(disks));
+}
+
 void source_run(source *self)
 {
     g_autoptr(GError) error = NULL;
@@ -344,8 +371,8 @@ void source_run(source *self)
     }
     if (!journal_start(self, &error) || !status_enter(self->status, PHASE_COMPARING, &error))
         (void)source_fail(self, error);
-    else if (source_look(self) && !journal_landing(self, &error))
-        (void)source_fail(self, error);
+    else if (source_look(self) && (journal_landing(self, &error) || source_fail(self, error)))
+        watch_guest(self);
     source_finish(self, !status_has_error(self->status) && move(self));
 }
 

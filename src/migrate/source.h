@@ -5,6 +5,7 @@
  *   source.c    the order of things: compare, land, migrate, clean
  *   inspect.c   comparing: the VM as it is here
  *   carry.c     the session, and libvirt's migration through it
+ *   throttle.c  how fast it may go
  *   handover.c  the switchover: give up, send the token, learn the answer, whatever happens to the session
  *   wayback.c   afterwards: the definition goes, the disks are kept
  *   recover.c   after a crash of the worker
@@ -30,4 +31,7 @@ void source_run(source *self);
 gboolean source_recover(source *self, const journal_entry *entry, GError **error);
 /* Any thread. FALSE: past the commit point. */
 gboolean source_cancel(source *self, const char *why);
+/* Any thread: limits for the rest of the move, from the user and from ferryd; see throttle.h. */
+void source_set_limits(source *self, const request_limits *wanted);
+void source_set_share(source *self, guint64 share, guint64 claim);
 status *source_status(source *self);

@@ -28,6 +28,7 @@ struct status {
     double rate;         /* bytes/s, 0: not known */
     gint64 rate_at;      /* monotonic µs of the last sample */
     session_stats stats;
+    status_limits limits;
     gint64 blackout; /* µs, -1: not known */
     JsonObject *changes, *way_back;
     findings *found;
@@ -131,6 +132,32 @@ static JsonObject *channels_json(const status *self)
     return c;
 }
 
+static void set_limit(JsonObject *object, const char *member, guint64 bytes)
+{
+    if (bytes)
+        json_object_set_int_member(object, member, (gint64)bytes);
+    else
+        json_object_set_null_member(object, member);
+}
+
+static JsonObject *limits_json(const status *self)
+{
+    const status_limits *l = &self->limits;
+    JsonObject *o = json_object_new();
+
+    set_limit(o, "bandwidth", l->own);
+    set_limit(o, "share", l->share);
+    set_limit(o, "claim", l->claim);
+    set_limit(o, "peer_share", l->peer_share);
+    set_limit(o, "rate", l->rate);
+    if (l->guard > 0)
+        json_object_set_double_member(o, "latency_guard", l->guard);
+    else
+        json_object_set_null_member(o, "latency_guard");
+    set_limit(o, "spared", l->spared);
+    return o;
+}
+
 static JsonObject *error_json(const status *self)
 {
     JsonObject *e = json_object_new();
@@ -171,6 +198,7 @@ static JsonObject *to_json(const status *self)
     else
         json_object_set_null_member(o, "total_seconds");
     json_object_set_object_member(o, "channels", channels_json(self));
+    json_object_set_object_member(o, "limits", limits_json(self));
     set_child(o, "changes", self->changes);
     set_child(o, "way_back", self->way_back);
     json_object_set_array_member(o, "findings", findings_to_json(self->found));
@@ -495,6 +523,17 @@ void status_set_session(status *self, const session_stats *stats)
     self->stats = *stats;
     g_free(self->no_link);
     self->no_link = g_steal_pointer(&no_link);
+    unlock_changed(self);
+}
+
+void status_set_limits(status *self, const status_limits *limits)
+{
+    g_mutex_lock(&self->lock);
+    if (!memcmp(&self->limits, limits, sizeof *limits)) {
+        g_mutex_unlock(&self->lock);
+        return;
+    }
+    self->limits = *limits;
     unlock_changed(self);
 }
 

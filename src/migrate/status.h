@@ -23,6 +23,17 @@ typedef struct {
     void *user;
 } status_setup;
 
+/* What bounds a move's rate: bytes/s, 0: nothing does. */
+typedef struct {
+    guint64 own;        /* asked for; at the target: what the source says it could use at most */
+    guint64 share;      /* of this host's limit, as ferryd divides it */
+    guint64 claim;      /* source: what that share would be if the target had no limit */
+    guint64 peer_share; /* source: of the target's */
+    guint64 rate;       /* what counts: the least of them */
+    guint64 spared;     /* source: what the latency guard lets the disks have */
+    double guard;       /* source: its factor; 0: off */
+} status_limits;
+
 status *status_new(const status_setup *setup);
 void status_free(status *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(status, status_free)
@@ -57,6 +68,7 @@ void status_set_vm(status *self, const char *name, const char *uuid);
 void status_set_progress(status *self, guint64 done, guint64 total); /* bytes of this phase; rate and ETA follow */
 /* Shows also how long there has been no channel, if that is the case. */
 void status_set_session(status *self, const session_stats *stats);
+void status_set_limits(status *self, const status_limits *limits);
 void status_set_blackout(status *self, gint64 microseconds);
 void status_set_plan(status *self, const plan *made);
 void status_set_way_back(status *self, gint64 until, const char *const *disks);

@@ -29,6 +29,8 @@ struct target {
     gboolean accepted;
     char *token;           /* what came with the commit; NULL: none yet */
     GPtrArray *asking;     /* of struct asking: who wants to know the decision */
+    status_limits limits;  /* own and share; the rate is the source's to keep */
+    guint64 told;          /* the share, as the source knows it */
     guint connecting;      /* threads doing TLS for a new connection */
 };
 

@@ -3,6 +3,7 @@
 #include "migrate/target-inside.h"
 
 #include "base/log.h"
+#include "migrate/budget.h"
 #include "migrate/control.h"
 #include "relay/rpc.h"
 #include "virt/move.h"
@@ -43,6 +44,8 @@ target *target_new(const job *work, const char *peer, landing_request *asked)
     g_cond_init(&self->changed);
     self->status = status_new(&setup);
     status_set_vm(self->status, asked->machine->name, asked->machine->uuid);
+    self->limits.share = self->limits.rate = work->conf->bandwidth;
+    status_set_limits(self->status, &self->limits);
     return self;
 }
 
@@ -72,6 +75,30 @@ static void leave_word(target *self)
 {
     g_cond_broadcast(&self->changed);
     g_mutex_unlock(&self->lock);
+}
+
+/* Lock held. */
+static void set_limits(target *self, guint64 own, guint64 share)
+{
+    self->limits.own = own;
+    self->limits.share = share;
+    self->limits.rate = budget_least(own, share);
+    status_set_limits(self->status, &self->limits);
+}
+
+void target_set_share(target *self, guint64 share)
+{
+    g_mutex_lock(&self->lock);
+    set_limits(self, self->limits.own, share);
+    leave_word(self);
+}
+
+/* Lock held. What cannot be said now is said a moment later. */
+static void tell_share(target *self)
+{
+    if (self->limits.share != self->told &&
+        control_send_rate(self->session, self->limits.share, NULL))
+        self->told = self->limits.share;
 }
 
 /* Everything of libvirt's dialogue goes by the permit; what it tells us moves the phases on. */
@@ -117,6 +144,8 @@ static void on_control(const char *text, size_t length, void *user)
         g_mutex_lock(&self->lock);
     } else {
         g_mutex_lock(&self->lock);
+        if (message->op == CONTROL_RATE)
+            set_limits(self, message->bytes, self->limits.share);
         if (message->op == CONTROL_COMMIT && !self->token)
             self->token = g_steal_pointer(&message->text);
         else if (message->op == CONTROL_DONE)
@@ -337,6 +366,7 @@ static gboolean wait_for_token(target *self)
     while (!self->token && !self->session_over && !status_is_cancelled(self->status)) {
         session_stats stats;
 
+        tell_share(self);
         if (status_phase(self->status) < PHASE_MIRRORING && g_get_monotonic_time() > deadline) {
             status_set_error(self->status, "timeout", "%s did not %s within %u s", self->peer,
                              self->arrived ? "begin to migrate" : "connect",

@@ -28,6 +28,8 @@ gboolean target_recover(target *self, const journal_entry *entry, GError **error
 void target_add_connection(target *self, unsigned index, int fd);
 /* Any thread. FALSE: past the commit point. */
 gboolean target_cancel(target *self, const char *why);
+/* Any thread. What this landing may have of this host's limit (0: all it likes): the source is told. */
+void target_set_share(target *self, guint64 share);
 /* Any thread. The token by the control port, when the session is gone; the answer comes through `answer`, once the
  * decision has been made: body {"decision": "accepted" or "refused"}. FALSE: another token is known, so that neither
  * would be true of this one (I1), and there will be no answer. A refusal is true of every token. */

@@ -213,6 +213,51 @@ gboolean virt_domain_measure(virt_domain *self, vm *machine, GError **error)
     return TRUE;
 }
 
+static guint64 counter(virTypedParameterPtr params, int count, const char *name)
+{
+    long long value = 0;
+
+    (void)virTypedParamsGetLLong(params, count, name, &value);
+    return value > 0 ? (guint64)value : 0;
+}
+
+static gboolean add_block_times(virt_domain *self, const char *disk, virt_block_times *sum,
+                                GError **error)
+{
+    virTypedParameterPtr params = NULL;
+    int count = 0;
+
+    if (virDomainBlockStatsFlags(self->domain, disk, NULL, &count, 0) < 0)
+        return conn_error(error, "the block statistics of VM %s cannot be read", self->name);
+    params = g_new0(virTypedParameter, (gsize)count);
+    if (virDomainBlockStatsFlags(self->domain, disk, params, &count, 0) < 0) {
+        g_free(params);
+        return conn_error(error, "the block statistics of VM %s cannot be read", self->name);
+    }
+    sum->requests += counter(params, count, VIR_DOMAIN_BLOCK_STATS_READ_REQ) +
+                     counter(params, count, VIR_DOMAIN_BLOCK_STATS_WRITE_REQ) +
+                     counter(params, count, VIR_DOMAIN_BLOCK_STATS_FLUSH_REQ);
+    sum->nanoseconds += counter(params, count, VIR_DOMAIN_BLOCK_STATS_READ_TOTAL_TIMES) +
+                        counter(params, count, VIR_DOMAIN_BLOCK_STATS_WRITE_TOTAL_TIMES) +
+                        counter(params, count, VIR_DOMAIN_BLOCK_STATS_FLUSH_TOTAL_TIMES);
+    sum->written += counter(params, count, VIR_DOMAIN_BLOCK_STATS_WRITE_BYTES);
+    virTypedParamsClear(params, count);
+    g_free(params);
+    return TRUE;
+}
+
+gboolean virt_domain_block_times(virt_domain *self, const char *const *disks,
+                                 virt_block_times *times, GError **error)
+{
+    virt_block_times sum = {0};
+
+    for (guint i = 0; disks[i]; i++)
+        if (!add_block_times(self, disks[i], &sum, error))
+            return FALSE;
+    *times = sum;
+    return TRUE;
+}
+
 gboolean virt_domain_cpu_time(virt_domain *self, guint64 *nanoseconds, GError **error)
 {
     virDomainInfo info;

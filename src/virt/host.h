@@ -52,6 +52,15 @@ char *virt_domain_live_xml(virt_domain *self, GError **error);
 char *virt_domain_stored_xml(virt_domain *self, GError **error);
 /* Fills in capacity and allocation of every disk (virDomainGetBlockInfo). */
 gboolean virt_domain_measure(virt_domain *self, vm *machine, GError **error);
+/* What the guest has asked of its disks since it began to run, and how long it waited for that:
+ * reads, writes and flushes together. */
+typedef struct {
+    guint64 requests, nanoseconds;
+    guint64 written; /* bytes */
+} virt_block_times;
+/* The sum over these disks (targets, NULL-terminated). */
+gboolean virt_domain_block_times(virt_domain *self, const char *const *disks,
+                                 virt_block_times *times, GError **error);
 /* vCPU time used so far, nanoseconds: it advancing is proof of life. */
 gboolean virt_domain_cpu_time(virt_domain *self, guint64 *nanoseconds, GError **error);
 

@@ -4,6 +4,7 @@
  * The main thread speaks with ferryd; a second one runs the move (source_run, target_run), which has the rest.
  */
 #include "base/log.h"
+#include "base/rate.h"
 #include "migrate/source.h"
 #include "migrate/target.h"
 #include "worker/boss.h"
@@ -191,6 +192,25 @@ static void on_decision(gboolean accepted, void *user)
     tell_decision(user, accepted ? "accepted" : "refused");
 }
 
+/* What there is to keep to from now on: this host's share (for either side), or what the user wants. */
+static gboolean set_limits(worker *self, JsonObject *message, GError **error)
+{
+    gint64 share, claim;
+    request_limits wanted;
+
+    if (!json_opt_int(message, "share", 0, (gint64)RATE_MAX, &share, -1, error) ||
+        !json_opt_int(message, "claim", 0, (gint64)RATE_MAX, &claim, share, error) ||
+        !request_limits_from_json(message, &wanted, error))
+        return FALSE;
+    if (share >= 0 && self->source)
+        source_set_share(self->source, (guint64)share, (guint64)claim);
+    else if (share >= 0 && self->target)
+        target_set_share(self->target, (guint64)share);
+    if (self->source && (wanted.bandwidth >= 0 || wanted.latency_guard >= 0))
+        source_set_limits(self->source, &wanted);
+    return TRUE;
+}
+
 static void on_message(JsonObject *message, int *fd, void *user)
 {
     worker *self = user;
@@ -208,6 +228,9 @@ static void on_message(JsonObject *message, int *fd, void *user)
         *fd = -1;
     } else if (!strcmp(op, "cancel") && json_get_string(message, "why", &text, &error)) {
         cancel(self, text);
+    } else if (!strcmp(op, "limits") && (self->source || self->target) &&
+               set_limits(self, message, &error)) {
+        return;
     } else if (!strcmp(op, "commit") && self->target &&
                json_get_string(message, "token", &text, &error)) {
         if (!target_commit(self->target, text, on_decision, self))

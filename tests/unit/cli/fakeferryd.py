@@ -132,5 +132,5 @@ class FakeFerryd:
                 except (BrokenPipeError, ConnectionResetError):
                     pass  # it went away while we waited for a change
 
-            do_GET = do_POST = do_DELETE = serve
+            do_GET = do_POST = do_PATCH = do_DELETE = serve
         return Handler

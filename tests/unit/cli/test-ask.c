@@ -29,7 +29,9 @@ static void test_request(void)
                .storage =
                    RULES((char *)"/var/lib/libvirt/images=/srv/ssd", (char *)"vdb=pool:fast"),
                .formats = RULES((char *)"*=qcow2", (char *)"vda=raw"),
-               .way_back = (char *)"0"};
+               .way_back = (char *)"0",
+               .bandwidth = (char *)"800Mbit/s",
+               .latency_guard = (char *)"off"};
 
     check(&nothing, "{\"vm\":\"web01\",\"target\":\"zulu\"}", NULL);
     check(&all,
@@ -37,7 +39,8 @@ static void test_request(void)
           "\"switches\":{\"vSwitch-VLAN500\":\"Converged:500\",\"52:54:00:00:00:06\":\"Converged:"
           "600,601\"},"
           "\"storage\":{\"/var/lib/libvirt/images\":\"/srv/ssd\",\"vdb\":\"pool:fast\"},"
-          "\"formats\":{\"*\":\"qcow2\",\"vda\":\"raw\"},\"way_back\":0}",
+          "\"formats\":{\"*\":\"qcow2\",\"vda\":\"raw\"},\"way_back\":0,"
+          "\"bandwidth\":100000000,\"latency_guard\":0.0}",
           NULL);
 }
 
@@ -72,6 +75,7 @@ static void test_mistakes(void)
         {NULL, NULL, NULL, "", "--way-back ''", NULL},
         {NULL, NULL, NULL, NULL, "--mirror 'fast': background or synchronous", "fast"},
     };
+    ask bare = {.bandwidth = (char *)"100"}, small = {.latency_guard = (char *)"1"};
     ask twice = {.switches = RULES((char *)"a=b", (char *)"a=c")};
 
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -82,6 +86,8 @@ static void test_mistakes(void)
                       .mirror = cases[i].mirror};
         check(&wanted, NULL, cases[i].complaint);
     }
+    check(&bare, NULL, "--bandwidth '100': the unit is missing");
+    check(&small, NULL, "--latency-guard '1': a factor from 1.1 to 100");
     check(&twice, NULL, "--switch says twice where 'a' goes");
 }
 

@@ -67,6 +67,9 @@ static void test_log_line(void)
     g_autoptr(migration) queued =
         parse("\"phase\": \"queued\", \"waiting\": \"zulu has no free slot\"");
     g_autoptr(migration) bare = parse("\"phase\": \"landing\"");
+    g_autoptr(migration) spared = parse("\"phase\": \"mirroring\", \"limits\": {\"spared\": 41943040},"
+                                        "\"progress\": {\"done\": 0, \"total\": 4096}");
+    g_autofree char *spared_line = progress_text(spared);
     g_autofree char *line = progress_text(m), *lame_line = progress_text(lame);
     g_autofree char *queued_line = progress_text(queued), *bare_line = progress_text(bare);
 
@@ -74,6 +77,8 @@ static void test_log_line(void)
     g_assert_cmpstr(lame_line, ==, "mirroring: 0 B of 4.0 KiB (0 %), 2 of 4 channels");
     g_assert_cmpstr(queued_line, ==, "queued: zulu has no free slot");
     g_assert_cmpstr(bare_line, ==, "landing");
+    g_assert_cmpstr(spared_line, ==,
+                    "mirroring: 0 B of 4.0 KiB (0 %), slowed down to spare the guest: 40.0 MiB/s");
 }
 
 static void test_unmeasured(void)
@@ -188,6 +193,26 @@ static void test_summary(void)
     free(text);
 }
 
+static void test_limits(void)
+{
+    g_autoptr(migration) m =
+        parse("\"phase\": \"mirroring\", \"limits\": {\"bandwidth\": 104857600, \"share\": 209715200, "
+              "\"peer_share\": null, \"rate\": 104857600, \"latency_guard\": 1.5, "
+              "\"spared\": 41943040}");
+    char *text;
+    size_t length;
+    FILE *stream = open_memstream(&text, &length);
+    out *to = out_new(stream, OUT_COLOR_NEVER);
+
+    summary_print(m, to, 1790000042);
+    out_free(to);
+    fclose(stream);
+    g_assert_nonnull(strstr(text, "bandwidth      this move: 100 MiB/s, share here: 200 MiB/s\n"));
+    g_assert_nonnull(strstr(text, "latency guard  1.5 times the guest's usual disk latency; slowed "
+                                  "down to spare the guest: 40.0 MiB/s for its disks\n"));
+    free(text);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -200,5 +225,6 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/strange-types-are-not-known", test_strange_types);
     g_test_add_func("/migration/what-must-be-there", test_missing);
     g_test_add_func("/summary/completed", test_summary);
+    g_test_add_func("/summary/limits", test_limits);
     return g_test_run();
 }

@@ -12,7 +12,7 @@ from fakeferryd import BLOCKING, CHANGES, COMPLETED, GIB, ID, MOVE, refusal  # n
 from runs import FerryCase  # noqa: E402
 
 ASAN = True
-COMMANDS = ("compare", "migrate", "status", "list", "cancel", "pair", "peers", "unpair", "version",
+COMMANDS = ("compare", "migrate", "status", "list", "set", "cancel", "pair", "peers", "unpair", "version",
             "help")
 
 
@@ -38,6 +38,13 @@ class Usage(FerryCase):
                             (("migrate", "a", "b", "c"), "was given 3 arguments"),
                             (("migrate", "a", "b", "--switch", "x"), "--switch 'x': OLD=NEW"),
                             (("migrate", "a", "b", "--way-back", "x"), "hours from 0 to 8760"),
+                            (("set", "web01"), "'set' takes ID SETTING=VALUE..."),
+                            (("set", "web01", "speed=1M"), "'speed=1M': bandwidth=RATE or"),
+                            (("set", "web01", "bandwidth"), "'bandwidth': bandwidth=RATE or"),
+                            (("set", "web01", "bandwidth="), "bandwidth='': a rate such as"),
+                            (("set", "web01", "bandwidth=100"), "bandwidth='100': the unit is missing"),
+                            (("set", "web01", "bandwidth=0", "bandwidth=0"), "set twice"),
+                            (("set", "web01", "latency-guard=1"), "a factor from 1.1 to 100"),
                             (("list", "--frob"), "--frob"),
                             (("list", "x"), "'list' takes no arguments"),
                             (("list", "--color", "blue"), "auto, always or never"),
@@ -169,6 +176,18 @@ class Moves(FerryCase):
         path = "/v1/migrations/a%2Fb%20%C3%A9%3Fall"
         self.ferryd.answers["GET", path] = (404, refusal("unknown-migration", "None."))
         self.assertEqual(self.ferry("status", "a/b é?all"), (1, "", "ferry: None.\n"))
+
+    def test_set(self):
+        told = ("PATCH", f"/v1/migrations/{ID}")
+        self.ferryd.answers[told] = (202, MOVE)
+        status, text, _ = self.ferry("set", ID, "bandwidth=100MiB/s", "latency-guard=off")
+        self.assertEqual((status, self.ferryd.requests(*told)),
+                         (0, [{"bandwidth": 100 << 20, "latency_guard": 0}]))
+        self.assertIn("ferry status", text)
+        self.ferry("set", ID, "bandwidth=none")
+        self.assertEqual(self.ferryd.requests(*told)[1], {"bandwidth": 0})
+        self.ferryd.answers[told] = (409, refusal("conflict", "It has ended."))
+        self.assertEqual(self.ferry("set", ID, "latency-guard=2"), (1, "", "ferry: It has ended.\n"))
 
     def test_cancel(self):
         status, text, _ = self.ferry("cancel", ID)

@@ -6,6 +6,7 @@
  * A move or landing begins, says "mirroring", and goes on until it is told to cancel (ends
  * cancelled) or gets SIGUSR1 (ends completed). With --recover it says "synchronizing" and goes on
  * likewise; of VMs called "unreadable" it says that it does not understand the journal. VMs called
+ * "bound-N" have a target that lets them have N bytes/s. VMs called
  * "early-…" die before they have done anything, landings of "slow" are answered on SIGUSR2. Every
  * status has "pid", so that tests can find it.
  */
@@ -32,6 +33,7 @@ typedef struct {
     char *id, *role, *vm, *peer, *dir, *socket;
     const char *phase;
     gint64 version;
+    gint64 bandwidth, share, claim, peer_share; /* limits, as told */
     int listening, link;
     gboolean fleeting; /* a comparison: not in the journal */
     gboolean stuck;    /* once ferryd is there to hear it */
@@ -56,6 +58,17 @@ static void send_event(fake *f, JsonObject *event)
     json_object_unref(event);
 }
 
+static JsonObject *limits_of(const fake *f)
+{
+    JsonObject *limits = json_object_new();
+
+    json_object_set_int_member(limits, "bandwidth", f->bandwidth);
+    json_object_set_int_member(limits, "share", f->share);
+    json_object_set_int_member(limits, "claim", f->claim);
+    json_object_set_int_member(limits, "peer_share", f->peer_share);
+    return limits;
+}
+
 static JsonObject *status_of(fake *f)
 {
     JsonObject *status = json_object_new();
@@ -70,6 +83,7 @@ static JsonObject *status_of(fake *f)
     if (!strcmp(f->phase, "completed") || !strcmp(f->phase, "cancelled"))
         json_object_set_double_member(status, "ended", (double)g_get_real_time() / G_USEC_PER_SEC);
     json_object_set_int_member(status, "pid", getpid());
+    json_object_set_object_member(status, "limits", limits_of(f));
     return status;
 }
 
@@ -155,6 +169,9 @@ static void start_source(fake *f, JsonObject *message, gboolean compare)
     f->vm = g_strdup(json_object_get_string_member(request, "vm"));
     f->peer = g_strdup(json_object_get_string_member(request, "target"));
     f->fleeting = compare;
+    f->bandwidth = json_object_get_int_member_with_default(request, "bandwidth", 0);
+    if (g_str_has_prefix(f->vm, "bound-"))
+        f->peer_share = g_ascii_strtoll(f->vm + strlen("bound-"), NULL, 10);
     if (g_str_has_prefix(f->vm, "early-"))
         _exit(EXIT_FAILURE);
     if (compare) {
@@ -216,6 +233,14 @@ static void on_commit(fake *f, JsonObject *message)
     send_event(f, event);
 }
 
+static void on_limits(fake *f, JsonObject *message)
+{
+    f->bandwidth = json_object_get_int_member_with_default(message, "bandwidth", f->bandwidth);
+    f->share = json_object_get_int_member_with_default(message, "share", f->share);
+    f->claim = json_object_get_int_member_with_default(message, "claim", f->claim);
+    send_status(f);
+}
+
 static void on_message(fake *f, JsonObject *message, int fd)
 {
     const char *op = json_object_get_string_member(message, "op");
@@ -229,6 +254,8 @@ static void on_message(fake *f, JsonObject *message, int fd)
         on_channel(message, fd);
     else if (!strcmp(op, "commit"))
         on_commit(f, message);
+    else if (!strcmp(op, "limits"))
+        on_limits(f, message);
     else if (!strcmp(op, "cancel"))
         end(f, "cancelled");
 }

@@ -61,6 +61,35 @@ static void only_vm_and_target_are_needed(void)
     again = request_from_json(back, &error);
     g_assert_no_error(error);
     g_assert_cmpint(again->way_back, ==, -1);
+    g_assert_cmpint(again->limits.bandwidth, ==, -1);
+    g_assert_cmpfloat(again->limits.latency_guard, ==, -1);
+}
+
+static void limits_survive_a_round_trip(void)
+{
+    static const struct {
+        const char *json;
+        gint64 bandwidth;
+        double guard;
+    } cases[] = {{"{}", -1, -1},
+                 {"{\"bandwidth\":null,\"latency_guard\":null}", -1, -1},
+                 {"{\"bandwidth\":0,\"latency_guard\":0}", 0, 0},
+                 {"{\"bandwidth\":104857600}", 104857600, -1},
+                 {"{\"latency_guard\":2}", -1, 2},
+                 {"{\"bandwidth\":125000,\"latency_guard\":1.5}", 125000, 1.5}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(JsonObject) object = json_parse(cases[i].json, -1, NULL);
+        g_autoptr(JsonObject) back = json_object_new();
+        request_limits limits, again;
+        g_assert_true(request_limits_from_json(object, &limits, NULL));
+        g_assert_cmpint(limits.bandwidth, ==, cases[i].bandwidth);
+        g_assert_cmpfloat(limits.latency_guard, ==, cases[i].guard);
+        request_limits_to_json(&limits, back);
+        g_assert_true(request_limits_from_json(back, &again, NULL));
+        g_assert_cmpint(again.bandwidth, ==, limits.bandwidth);
+        g_assert_cmpfloat(again.latency_guard, ==, limits.latency_guard);
+    }
 }
 
 static void nonsense_is_refused_by_name(void)
@@ -75,6 +104,13 @@ static void nonsense_is_refused_by_name(void)
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"storrage\":{}}", "storrage");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"id\":\"5d0f\"}", "\"id\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"mirror\":\"fast\"}", "\"mirror\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"bandwidth\":100}", "\"bandwidth\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"bandwidth\":-1}", "\"bandwidth\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"bandwidth\":\"100M\"}", "\"bandwidth\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"latency_guard\":1}", "\"latency_guard\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"latency_guard\":\"off\"}",
+                   "\"latency_guard\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"latency_guard\":[]}", "\"latency_guard\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":8761}", "\"way_back\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":-1}", "\"way_back\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":\"1\"}", "\"way_back\"");
@@ -148,6 +184,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/request/round_trip", a_full_request_survives_a_round_trip);
     g_test_add_func("/request/minimum", only_vm_and_target_are_needed);
+    g_test_add_func("/request/limits", limits_survive_a_round_trip);
     g_test_add_func("/request/nonsense", nonsense_is_refused_by_name);
     g_test_add_func("/request/rules", rules_are_checked);
     g_test_add_func("/request/too_many", too_many_rules_are_refused);

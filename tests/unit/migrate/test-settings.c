@@ -42,6 +42,10 @@ static void assert_defaults(const settings *s)
     g_assert_cmpint(s->landing_timeout, ==, 60);
     g_assert_cmpint(s->way_back, ==, 24);
     g_assert_cmpint(s->keep_landed, ==, 24);
+    g_assert_cmpuint(s->bandwidth, ==, 0);
+    g_assert_cmpuint(s->move_bandwidth, ==, 0);
+    g_assert_cmpfloat(s->latency_guard, ==, 1.5);
+    g_assert_cmpint(s->max_guest_stall, ==, 2);
     g_assert_cmpstr(s->tls.certificate, ==, "/etc/ferry/pki/host.crt");
     g_assert_cmpstr(s->tls.key, ==, "/etc/ferry/pki/host.key");
     g_assert_cmpstr(s->tls.peers, ==, "/etc/ferry/peers");
@@ -86,6 +90,7 @@ static void every_key_is_read(void)
              "[networks]\nmigration=10.70.0.0/24;10.71.0.0/24\nchannels=16\nlink-timeout=1\n"
              "[migrations]\nincoming=Off\noutgoing=false\nmax-incoming=64\nmax-outgoing=1\n"
              "landing-timeout=86400\nway-back=0\nkeep-landed=8760\n"
+             "bandwidth=1Gbit/s\nmove-bandwidth=50M\nlatency-guard=off\nmax-guest-stall=0\n"
              "[tls]\ncertificate=/c\nkey=/k\nclient-certificate=/cc\nclient-key=/ck\nca=/ca\n"
              "ca-allow=*.a.example;b\npeers=/p\n"
              "[switch-map]\nvSwitch-VLAN500=Converged:500,501\n52:54:00:00:00:05 = br0\n"
@@ -116,6 +121,10 @@ static void every_key_is_read(void)
     g_assert_cmpint(s->landing_timeout, ==, 86400);
     g_assert_cmpint(s->way_back, ==, 0);
     g_assert_cmpint(s->keep_landed, ==, 8760);
+    g_assert_cmpuint(s->bandwidth, ==, 125000000);
+    g_assert_cmpuint(s->move_bandwidth, ==, 50u << 20);
+    g_assert_cmpfloat(s->latency_guard, ==, 0);
+    g_assert_cmpint(s->max_guest_stall, ==, 0);
     g_assert_cmpstr(s->tls.certificate, ==, "/c");
     g_assert_cmpstr(s->tls.client_key, ==, "/ck");
     g_assert_cmpstr(s->tls.ca, ==, "/ca");
@@ -160,6 +169,10 @@ static void every_mistake_is_named(void)
         {"migrations", "landing-timeout", "0"},
         {"migrations", "way-back", "8761"},
         {"migrations", "keep-landed", "1.5"},
+        {"migrations", "bandwidth", "100"},
+        {"migrations", "move-bandwidth", "100Mb"},
+        {"migrations", "latency-guard", "1"},
+        {"migrations", "max-guest-stall", "3601"},
         {"tls", "certificate", "/only"},
         {"tls", "client-key", "/only"},
         {"tls", "ca", "/without/allow"},
@@ -245,6 +258,10 @@ static void the_sample_is_right(void)
                                         "landing-timeout",
                                         "way-back",
                                         "keep-landed",
+                                        "bandwidth",
+                                        "move-bandwidth",
+                                        "latency-guard",
+                                        "max-guest-stall",
                                         "certificate",
                                         "key",
                                         "client-certificate",
