@@ -100,6 +100,26 @@ gboolean pump_receive(pump *self, void *out, size_t length)
     return length == 0;
 }
 
+size_t pump_receive_some(pump *self, void *out, size_t room)
+{
+    while (!g_atomic_int_get(&self->broken)) {
+        ssize_t n = recv(self->fd, out, room, 0);
+        if (n >= 0)
+            return (size_t)n;
+        if (errno != EINTR)
+            break_local(self, "receive", errno);
+    }
+    return 0;
+}
+
+void pump_get_pace(pump *self, squeeze_pace *pace)
+{
+    stream_pace link;
+
+    (void)session_stream_pace(self->owner, self->stream, &link);
+    *pace = (squeeze_pace){.acknowledged = link.acknowledged, .blocked_us = link.blocked_us};
+}
+
 gboolean pump_is_over(pump *self)
 {
     gboolean over;
@@ -167,25 +187,21 @@ static void *writer_main(void *data)
 static void read_all(pump *self)
 {
     g_autoptr(frame) big = NULL;
+    size_t n;
 
-    while (!g_atomic_int_get(&self->broken)) {
+    for (;;) {
         GError *error = NULL;
         frame *f;
-        ssize_t n;
 
         if (!big)
             big = pump_frame(self, WIRE_PAYLOAD_MAX);
-        n = recv(self->fd, big->payload, big->capacity, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            break_local(self, "receive", errno);
-        if (n <= 0)
+        n = pump_receive_some(self, big->payload, big->capacity);
+        if (n == 0)
             return;
         /* A little data must not keep a big frame until it is acknowledged. */
-        if ((size_t)n < big->capacity / 2) {
+        if (n < big->capacity / 2) {
             f = pump_frame(self, (uint32_t)n);
-            memcpy(f->payload, big->payload, (size_t)n);
+            memcpy(f->payload, big->payload, n);
         } else {
             f = g_steal_pointer(&big);
         }

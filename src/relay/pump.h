@@ -12,6 +12,7 @@
  * local connection breaks, END goes out with BROKEN, and what still arrives is thrown away.
  */
 #pragma once
+#include "block/squeeze.h"
 #include "relay/frame.h"
 #include "relay/session.h"
 
@@ -54,6 +55,10 @@ void pump_to_peer(pump *self, frame *bytes);
 /* Reads exactly so many bytes from the local connection; FALSE when it ended or broke before.
  * Reader thread. */
 gboolean pump_receive(pump *self, void *out, size_t length);
+/* Reads what is there, at least one byte; 0: it ended or broke. Reader thread. */
+size_t pump_receive_some(pump *self, void *out, size_t room);
+/* How the link takes this stream. Any thread of the codec. */
+void pump_get_pace(pump *self, squeeze_pace *pace);
 /* The local connection is broken, or the session is over: nothing that is done matters any more. */
 gboolean pump_is_over(pump *self);
 /* Fails the session for what a rule forbids, from a thread of the codec's own; takes over the

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source's end of disk streams (docs/protocol.md, "Disk streams"): the NBD server that QEMU's
+ * mirror writes to.
+ *
+ *   QEMU ──NBD──► serve: requests ─► blocks: digest, zeroes?, known?, smaller? ──► stream export.c,
+ * export-cut.c QEMU ◄─replies── from_peer: DONE, HINTS, NEED ◄── stream export-back.c └─► a thread
+ * that sends blocks once more ──► stream
+ *
+ * A request is answered when every message it became is DONE (I3); a flush, or a write with FUA,
+ * when its FLUSH is. An error the target names becomes the NBD error of the request. Each export is
+ * served once.
+ *
+ * Memory for a disk: what the stream's window holds, one block, up to EXPORT_KEPT_MOST blocks
+ * that went as KNOWN and are not DONE, 0.7 MiB for zstd.
+ */
+#pragma once
+#include "relay/pump.h"
+
+#define EXPORT_KEPT_MOST 128 /* blocks of 64 KiB: beyond that, blocks go as they are */
+
+/* The exports of a session, and what its target says it holds. Add all before it listens. */
+typedef struct export_table export_table;
+
+export_table *export_table_new(void);
+/* After the session. NULL is allowed. */
+void export_table_free(export_table *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(export_table, export_table_free)
+/* `name`: of the export, 1 to 255 bytes; `what`: "vda", for messages; `size`: bytes, 1 to
+ * OP_SIZE_MAX. */
+void export_table_add(export_table *self, const char *name, const char *what, uint64_t size);
+
+/* A pump_codec_new; `table` is an export_table. */
+pump_codec *export_codec_new(void *table);
