@@ -302,6 +302,7 @@ static gboolean plan_copied(yard *y, const vm_disk *disk, GPtrArray *disks, GErr
     planned = plan_disk_new(disk->target, disk->source, disk->format);
     g_ptr_array_add(disks, planned);
     planned->capacity = disk->capacity;
+    planned->export = disk->alias ? g_strconcat("drive-", disk->alias, NULL) : NULL;
     format = choose_format(s, disk);
     if (!locate(y, disk, &place, &base, &good, error))
         return FALSE;

@@ -48,6 +48,7 @@ void plan_disk_free(gpointer data)
     g_free(disk->new_path);
     g_free(disk->new_format);
     g_free(disk->pool);
+    g_free(disk->export);
     g_free(disk);
 }
 

@@ -17,6 +17,7 @@ typedef struct {
     char *old_path, *old_format;
     char *new_path, *new_format;
     char *pool;       /* libvirt pool, or NULL: a directory */
+    char *export;     /* what QEMU's NBD server calls it: "drive-" and libvirt's alias; or NULL */
     guint64 capacity; /* bytes */
     guint64
         inode; /* of new_path once plan_prepare has made it; 0: this plan has made nothing there */

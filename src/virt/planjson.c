@@ -21,6 +21,7 @@ static JsonObject *disk_to_json(const plan_disk *disk)
     set_text(object, "new_path", disk->new_path);
     set_text(object, "new_format", disk->new_format);
     set_text(object, "pool", disk->pool);
+    set_text(object, "export", disk->export);
     json_object_set_int_member(object, "capacity", (gint64)disk->capacity);
     if (disk->inode) /* unsigned and maybe above what JSON's integers hold */
         json_object_set_int_member(object, "inode", (gint64)disk->inode);
@@ -95,6 +96,11 @@ static gboolean is_target(const char *text)
     return g_regex_match_simple("^[a-z0-9]{2,15}$", text, G_REGEX_DOLLAR_ENDONLY, 0);
 }
 
+static gboolean is_export(const char *text)
+{
+    return g_regex_match_simple("^drive-[A-Za-z0-9_-]{1,200}$", text, G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
 static gboolean is_mac(const char *text)
 {
     return g_regex_match_simple("^[0-9a-f]{2}(:[0-9a-f]{2}){5}$", text, G_REGEX_DOLLAR_ENDONLY, 0);
@@ -117,6 +123,7 @@ static gboolean read_disk(plan *self, JsonObject *object, GError **error)
         !get(object, "new_path", vm_path_is_sane, &disk->new_path, error) ||
         !get(object, "new_format", is_made_format, &disk->new_format, error) ||
         !get(object, "pool", vm_name_is_sane, &disk->pool, error) ||
+        !get(object, "export", is_export, &disk->export, error) ||
         !json_get_int(object, "capacity", 0, G_MAXINT64, &capacity, error) ||
         !json_opt_int(object, "inode", G_MININT64, G_MAXINT64, &inode, 0, error))
         return FALSE;
@@ -124,9 +131,14 @@ static gboolean read_disk(plan *self, JsonObject *object, GError **error)
     disk->inode = (guint64)inode;
     if (!disk->target || !disk->old_path || !disk->old_format)
         return vm_invalid(error, "a disk lacks its target, path or format");
-    for (guint i = 0; i + 1 < self->disks->len; i++)
-        if (!strcmp(((plan_disk *)self->disks->pdata[i])->target, disk->target))
+    for (guint i = 0; i + 1 < self->disks->len; i++) {
+        const plan_disk *other = self->disks->pdata[i];
+        if (!strcmp(other->target, disk->target))
             return vm_invalid(error, "disk %s is there twice", disk->target);
+        if (disk->export && !g_strcmp0(other->export, disk->export))
+            return vm_invalid(error, "disks %s and %s have the same export", other->target,
+                              disk->target);
+    }
     return TRUE;
 }
 

@@ -66,6 +66,7 @@ static void disk_free(gpointer data)
     g_free(disk->device);
     g_free(disk->source);
     g_free(disk->format);
+    g_free(disk->alias);
     g_free(disk);
 }
 
@@ -150,6 +151,15 @@ static gboolean disk_source(vm_disk *disk, const xmlNode *source, GError **error
     return TRUE;
 }
 
+/* As libvirt makes them, and lets users make them ("ua-…"). */
+static gboolean disk_alias(vm_disk *disk, const xmlNode *alias, GError **error)
+{
+    disk->alias = xml_attr(alias, "name");
+    return !disk->alias ||
+           g_regex_match_simple("^[A-Za-z0-9_-]{1,200}$", disk->alias, G_REGEX_DOLLAR_ENDONLY, 0) ||
+           vm_invalid(error, "<disk> %s: its <alias> is not a name", disk->target);
+}
+
 static gboolean add_disk(vm *self, const xmlNode *node, GError **error)
 {
     vm_disk *disk = g_new0(vm_disk, 1);
@@ -181,7 +191,8 @@ static gboolean add_disk(vm *self, const xmlNode *node, GError **error)
     disk->shareable = xml_child(node, "shareable") != NULL;
     disk->encrypted = xml_child(node, "encryption") || xml_descend(node, "source/encryption");
     disk->direct = !g_strcmp0(cache, "none") || !g_strcmp0(cache, "directsync");
-    if (source && !disk_source(disk, source, error))
+    if (!disk_alias(disk, xml_child(node, "alias"), error) ||
+        (source && !disk_source(disk, source, error)))
         return FALSE;
     if (disk->source) {
         const xmlNode *below = xml_child(node, "backingStore");

@@ -19,6 +19,7 @@ typedef struct {
      * volume: "POOL/VOLUME", until virt_domain_measure has asked the pool for the path. */
     char *source;
     char *format; /* qcow2, raw, …; from <driver type=…> */
+    char *alias;  /* libvirt's name for it in the XML of a running VM, "virtio-disk0"; or NULL */
     gboolean readonly, shareable, encrypted;
     gboolean direct; /* its cache mode needs O_DIRECT */
     /* In the XML of a running VM: other images are below this one. (libvirt closes every chain it

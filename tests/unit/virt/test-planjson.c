@@ -16,6 +16,7 @@ static plan *sample(void)
     disk->new_path = g_strdup("/srv/ssd/web.raw");
     disk->new_format = g_strdup("raw");
     disk->capacity = 1ull << 40;
+    disk->export = g_strdup("drive-virtio-disk0");
     disk->inode = G_MAXUINT64 - 1;
     volume->new_path = g_strdup("/srv/pool/vol1");
     volume->new_format = g_strdup("qcow2");
@@ -51,6 +52,7 @@ static void test_round_trip(void)
     g_assert_cmpstr(text, ==, text_again);
     g_assert_cmpuint(((plan_disk *)after->disks->pdata[0])->inode, ==, G_MAXUINT64 - 1);
     g_assert_cmpstr(((plan_disk *)after->disks->pdata[1])->pool, ==, "fast");
+    g_assert_cmpstr(((plan_disk *)after->disks->pdata[0])->export, ==, "drive-virtio-disk0");
     g_assert_cmpstr(after->live_xml, ==, before->live_xml);
 }
 
@@ -71,6 +73,9 @@ static void test_hostile(void)
         {"\"old_path\":\"fast/vol1\"", "\"old_path\":\"../vol1\""},
         {"\"old_path\":\"fast/vol1\"", "\"old_path\":\"a/b/c\""},
         {"\"pool\":\"fast\"", "\"pool\":\"../fast\""},
+        {"drive-virtio-disk0", "virtio-disk0"},
+        {"drive-virtio-disk0", "drive-a/b"},
+        {"\"pool\":\"fast\"", "\"pool\":\"fast\",\"export\":\"drive-virtio-disk0\""},
         {"\"capacity\":1}", "\"capacity\":-1}"},
         {"\"capacity\":1}", "\"capacity\":1.5}"},
         {"\"capacity\":1}", "\"capacity\":\"1\"}"},

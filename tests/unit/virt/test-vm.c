@@ -45,6 +45,7 @@ static void test_disks(void)
 
     g_assert_cmpuint(m->disks->len, ==, 5);
     g_assert_cmpstr(vda->source, ==, "/var/lib/libvirt/images/web.qcow2");
+    g_assert_cmpstr(vda->alias, ==, "virtio-disk0");
     g_assert_cmpstr(vda->format, ==, "qcow2");
     g_assert_true(vda->has_backing && vda->direct && vm_disk_is_copied(vda));
     g_assert_cmpstr(vdb->source, ==, "/srv/data/web data.raw");
