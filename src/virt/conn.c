@@ -44,7 +44,8 @@ static gboolean start_events(GError **error)
     if (g_once_init_enter(&ready)) {
         gboolean ok;
         virSetErrorFunc(NULL, silence);
-        /* Its errors come to us as errors; as log lines they would be noise, and some are expected. */
+        /* Its errors come to us as errors; as log lines they would be noise, and some are expected.
+         */
         g_setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", FALSE);
         ok = virInitialize() == 0 && virEventRegisterDefaultImpl() == 0;
         if (ok)

@@ -28,8 +28,8 @@ virConnectPtr conn_open(const char *socket, GError **error);
 gboolean conn_error(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Is the last error that this thing does not exist (or is in no state for what was asked)? */
 gboolean conn_error_is(int code);
-/* Whether it failed because libvirt has no driver for it here: not built in or, of the modular daemons,
- * not running (virtqemud then cannot connect to the socket of, e.g., virtstoraged). */
+/* Whether it failed because libvirt has no driver for it here: not built in or, of the modular
+ * daemons, not running (virtqemud then cannot connect to the socket of, e.g., virtstoraged). */
 gboolean conn_error_no_driver(void);
 /* The host's capabilities (formatcaps); caller frees with xmlFreeDoc. */
 struct _xmlDoc *conn_capabilities(virConnectPtr conn, GError **error);

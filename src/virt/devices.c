@@ -39,16 +39,20 @@ static gboolean check_identity(const survey *s, GError **error)
 
 #define VM_LOGS "/var/log/libvirt/"
 
-static void check_read(const survey *s, const vm_file *file)
+static gboolean check_read(const survey *s, const vm_file *file, readable *files, GError **error)
 {
     g_autofree char *fix = NULL;
+    const char *why;
 
-    if (storage_may_read(file->path) && access(file->path, R_OK) == 0)
-        return;
-    fix = g_strdup_printf("Copy it to the same path on %s.", s->here);
+    if (!readable_look(files, file->path, NULL, &why, error))
+        return FALSE;
+    if (!why)
+        return TRUE;
+    fix = g_strdup_printf("Copy it to the same path on %s, or have the VM use another.", s->here);
     findings_add(s->found, 4009, FINDING_BLOCKS, file->what, fix,
-                 "The VM's %s is %s, which %s does not have or may not give to a VM.", file->what,
-                 file->path, s->here);
+                 "The VM's %s is %s, which %s cannot give to the VM: it %s.", file->what,
+                 file->path, s->here, why);
+    return TRUE;
 }
 
 static void check_written(const survey *s, const vm_file *file, const char *const *pools)
@@ -56,14 +60,16 @@ static void check_written(const survey *s, const vm_file *file, const char *cons
     g_autofree char *directory = g_path_get_dirname(file->path);
     g_autofree char *fix = NULL;
 
-    /* libvirt opens it as root and may empty it: logs may be there already, anything else is somebody's. */
+    /* libvirt opens it as root and may empty it: logs may be there already, anything else is
+     * somebody's. */
     if (!g_str_has_prefix(file->path, VM_LOGS) &&
         (!storage_may_land(directory, (const char *const *)s->rules->storage_roots, pools) ||
          g_file_test(file->path, G_FILE_TEST_EXISTS | G_FILE_TEST_IS_SYMLINK))) {
         findings_add(s->found, 5004, FINDING_BLOCKS, file->what,
                      "Choose a file below /var/log/libvirt for it.",
-                     "The VM's %s is %s, which is there already or no place for files of VMs on %s.", file->what,
-                     file->path, s->here);
+                     "The VM's %s is %s, which is there already or no place for files of VMs on "
+                     "%s.",
+                     file->what, file->path, s->here);
         return;
     }
     if (g_file_test(directory, G_FILE_TEST_IS_DIR))
@@ -86,25 +92,63 @@ static char *shown(const char *text)
     return g_string_free(g_steal_pointer(&clean), FALSE);
 }
 
-/* What of a definition, live or stored, reaches into the host. */
-static void check_ties(const survey *s, const vm *m, const char *const *pools)
+static gboolean has_told(const vm *other, const vm_file *file)
+{
+    for (guint i = 0; other && i < other->files->len; i++) {
+        const vm_file *told = other->files->pdata[i];
+        if (told->written == file->written && !strcmp(told->path, file->path))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Files of the host in a definition, except for those that have been looked at in the other. */
+static gboolean check_files(const survey *s, const vm *m, const vm *other, GError **error)
+{
+    g_auto(GStrv) directories = storage_pool_directories(s->host->conn, error);
+    const char *const *pools = (const char *const *)directories;
+    g_autoptr(readable) files = directories ? readable_new(s, pools) : NULL;
+
+    for (guint i = 0; files && i < m->files->len; i++) {
+        const vm_file *file = m->files->pdata[i];
+        if (has_told(other, file))
+            continue;
+        if (file->written)
+            check_written(s, file, pools);
+        else if (!check_read(s, file, files, error))
+            return FALSE;
+    }
+    return files != NULL;
+}
+
+/* What of a definition, live or stored, reaches into the host or could; not again what the other
+ * (NULL: none) had already. */
+static void check_ties(const survey *s, const vm *m, const vm *other)
 {
     for (guint i = 0; m->hostdevs[i]; i++) {
         g_autofree char *device = shown(m->hostdevs[i]);
+        if (other && g_strv_contains((const char *const *)other->hostdevs, m->hostdevs[i]))
+            continue;
         findings_add(s->found, 5001, FINDING_BLOCKS, device,
                      "Detach it for the move (virsh detach-device), or shut the VM down first.",
                      "The VM uses %s, which ties it to its host.", device);
     }
-    for (guint i = 0; i < m->files->len; i++) {
-        const vm_file *file = m->files->pdata[i];
-        if (file->written)
-            check_written(s, file, pools);
-        else
-            check_read(s, file);
+    for (guint i = 0; m->unknown[i]; i++) {
+        g_autofree char *what = shown(m->unknown[i]);
+        if (other && g_strv_contains((const char *const *)other->unknown, m->unknown[i]))
+            continue;
+        findings_add(
+            s->found, 5006, FINDING_BLOCKS, "definition",
+            "Take it out of the definition (virsh edit) and restart the VM, or shut the VM "
+            "down first and move it by hand.",
+            "The VM's definition has %s, which Ferry does not know to be harmless on "
+            "another host.",
+            what);
     }
 }
 
-/* libvirt compares the live definition with the source's; what is stored is only ever seen by us. */
+/* libvirt compares the live definition with the source's; what is stored is only ever seen by us.
+ */
 static void check_stored(const survey *s, const vm *stored)
 {
     const vm *m = s->machine;
@@ -114,19 +158,18 @@ static void check_stored(const survey *s, const vm *stored)
         return;
     findings_add(s->found, 5005, FINDING_BLOCKS, "definition",
                  "Restart the VM, so that both are the same, or undo the change with 'virsh edit'.",
-                 "The VM's stored definition has another emulator or machine type than the running VM.");
+                 "The VM's stored definition has another emulator or machine type than the running "
+                 "VM.");
 }
 
 gboolean devices_check(const survey *s, const vm *stored, GError **error)
 {
-    g_auto(GStrv) pools = storage_pool_directories(s->host->conn, error);
-
-    if (!pools || !check_identity(s, error))
+    if (!check_identity(s, error) || !check_files(s, s->machine, NULL, error))
         return FALSE;
-    check_ties(s, s->machine, (const char *const *)pools);
-    if (stored) {
-        check_ties(s, stored, (const char *const *)pools);
-        check_stored(s, stored);
-    }
-    return TRUE;
+    check_ties(s, s->machine, NULL);
+    if (!stored)
+        return TRUE;
+    check_ties(s, stored, s->machine);
+    check_stored(s, stored);
+    return check_files(s, stored, s->machine, error);
 }

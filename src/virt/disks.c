@@ -12,6 +12,7 @@
 typedef struct {
     const survey *s;
     GStrv pools; /* directories of active pools */
+    readable *files;
     uid_t owner;
     gid_t group;
     space *room;
@@ -324,74 +325,121 @@ static gboolean plan_copied(yard *y, const vm_disk *disk, GPtrArray *disks, GErr
 }
 
 /* A medium or image that is only read: not copied, so it must be here, at the mapped path (then it
- * is added to media) or the same. */
-static gboolean find_readable(const yard *y, const vm_disk *disk, GPtrArray *media)
+ * is added to media) or the same. *why: as readable_look says it. */
+static gboolean find_readable(const yard *y, const vm_disk *disk, GPtrArray *media,
+                              const char **why, GError **error)
 {
     const char *rest, *value = find_value(y->s->rules, disk->target, disk->source, &rest);
     g_autofree char *directory = value && vm_path_is_sane(value) ? join(value, rest) : NULL;
     g_autofree char *path =
         directory ? g_build_filename(directory, strrchr(disk->source, '/') + 1, NULL) : NULL;
 
-    if (path && access(path, R_OK) == 0 && storage_may_read(path)) {
-        plan_disk *found = plan_disk_new(disk->target, disk->source, disk->format);
-        found->new_path = g_steal_pointer(&path);
-        found->new_format = g_strdup(disk->format);
-        g_ptr_array_add(media, found);
+    if (disk->names_more) {
+        *why = "names other images with it";
         return TRUE;
     }
-    return !strcmp(disk->type, "file") && access(disk->source, R_OK) == 0 &&
-           storage_may_read(disk->source);
+    if (path) {
+        if (!readable_look(y->files, path, disk->format, why, error))
+            return FALSE;
+        if (!*why) {
+            plan_disk *found = plan_disk_new(disk->target, disk->source, disk->format);
+            found->new_path = g_steal_pointer(&path);
+            found->new_format = g_strdup(disk->format);
+            g_ptr_array_add(media, found);
+            return TRUE;
+        }
+    }
+    if (!strcmp(disk->type, "file"))
+        return readable_look(y->files, disk->source, disk->format, why, error);
+    *why = "is not a file of that path";
+    return TRUE;
 }
 
-static void plan_readonly(const yard *y, const vm_disk *disk, GPtrArray *media)
+static void refuse_readonly(const yard *y, const vm_disk *disk, const char *why)
 {
     const survey *s = y->s;
     g_autofree char *fix = NULL;
 
-    if (find_readable(y, disk, media))
-        return;
     if (strcmp(disk->device, "disk")) {
-        fix = g_strdup_printf("Take it out (virsh change-media %s %s --eject), or copy it to %s.",
-                              s->machine->name, disk->target, s->here);
+        fix = g_strdup_printf("Take it out (virsh change-media %s %s --eject), or copy it to a "
+                              "directory for disks of VMs on %s and say which: --storage "
+                              "%s=/DIRECTORY.",
+                              s->machine->name, disk->target, s->here, disk->target);
         findings_add(s->found, 3013, FINDING_BLOCKS, disk->target, fix,
-                     "Drive %s holds %s, which %s does not have or may not give to a VM.",
-                     disk->target, disk->source, s->here);
+                     "Drive %s holds %s, which %s cannot give to the VM: it %s.", disk->target,
+                     disk->source, s->here, why);
     } else {
-        fix = g_strdup_printf("Copy it to the same path on %s, or detach it.", s->here);
+        fix = g_strdup_printf("Copy it, as one raw or qcow2 image, to a directory for disks of VMs "
+                              "on %s and say which: --storage %s=/DIRECTORY; or detach it.",
+                              s->here, disk->target);
         findings_add(s->found, 3021, FINDING_BLOCKS, disk->target, fix,
-                     "Disk %s is only read and so not copied, and %s does not have %s.",
-                     disk->target, s->here, disk->source);
+                     "Disk %s (%s) is only read and so not copied, and %s cannot give it to the "
+                     "VM: it %s.",
+                     disk->target, disk->source, s->here, why);
     }
+}
+
+static gboolean plan_readonly(const yard *y, const vm_disk *disk, GPtrArray *media, GError **error)
+{
+    const char *why;
+
+    if (!find_readable(y, disk, media, &why, error))
+        return FALSE;
+    if (why)
+        refuse_readonly(y, disk, why);
+    return TRUE;
+}
+
+/* A medium or read-only image of the stored definition alone. */
+static gboolean check_stored_readonly(const yard *y, const vm_disk *disk, GPtrArray *ejected,
+                                      GError **error)
+{
+    const survey *s = y->s;
+    const char *why = "is not a file, or names other images with it";
+
+    if (!strcmp(disk->type, "file") && !disk->names_more &&
+        !readable_look(y->files, disk->source, disk->format, &why, error))
+        return FALSE;
+    if (why && strcmp(disk->device, "disk")) {
+        g_ptr_array_add(ejected, g_strdup(disk->target));
+        findings_add(s->found, 3020, FINDING_CHANGED, disk->target, NULL,
+                     "The stored definition has %s in drive %s, which %s cannot give to the VM (it "
+                     "%s): the drive will be empty at the next start.",
+                     disk->source, disk->target, s->here, why);
+    } else if (why) {
+        refuse_readonly(y, disk, why);
+    }
+    return TRUE;
+}
+
+/* The same image, as far as what was found out about it goes. */
+static gboolean same_image(const vm_disk *live, const vm_disk *disk)
+{
+    return live->readonly == disk->readonly && !strcmp(live->type, disk->type) &&
+           !strcmp(live->format, disk->format) && disk->source &&
+           !g_strcmp0(live->source, disk->source) && !disk->names_more;
 }
 
 /* A disk of the stored definition: what the running VM's disk of that name becomes; or a medium; or
  * not to be had. */
-static void check_stored(const yard *y, const vm_disk *disk, GPtrArray *ejected)
+static gboolean check_stored(const yard *y, const vm_disk *disk, GPtrArray *ejected, GError **error)
 {
     const survey *s = y->s;
     const vm_disk *live = vm_find_disk(s->machine, disk->target);
 
-    if (!disk->source || (live && vm_disk_is_copied(live) && vm_disk_is_copied(disk)) ||
-        (live && live->readonly == disk->readonly && !g_strcmp0(live->source, disk->source)))
-        return;
-    if (disk->readonly && !strcmp(disk->type, "file") && access(disk->source, R_OK) == 0 &&
-        storage_may_read(disk->source))
-        return;
-    if (disk->readonly && strcmp(disk->device, "disk")) {
-        g_ptr_array_add(ejected, g_strdup(disk->target));
-        findings_add(s->found, 3020, FINDING_CHANGED, disk->target, NULL,
-                     "The stored definition has %s in drive %s, which %s does not have: it will be "
-                     "empty at the next start.",
-                     disk->source, disk->target, s->here);
-        return;
-    }
+    if (vm_disk_is_empty(disk) || (live && vm_disk_is_copied(live) && vm_disk_is_copied(disk)) ||
+        (live && same_image(live, disk)))
+        return TRUE;
+    if (disk->readonly && disk->source)
+        return check_stored_readonly(y, disk, ejected, error);
     findings_add(
         s->found, 3018, FINDING_BLOCKS, disk->target,
         "Restart the VM so that it has the disk, or detach it from the definition (virsh "
         "detach-disk --config).",
         "Disk %s (%s) is in the stored definition only: the running VM does not have it, so "
         "it would not come along.",
-        disk->target, disk->source);
+        disk->target, disk->source ? disk->source : disk->type);
+    return TRUE;
 }
 
 static gboolean plan_all(yard *y, const vm *stored, GPtrArray *disks, GPtrArray *media,
@@ -401,17 +449,15 @@ static gboolean plan_all(yard *y, const vm *stored, GPtrArray *disks, GPtrArray 
 
     for (guint i = 0; i < machine->disks->len; i++) {
         const vm_disk *disk = machine->disks->pdata[i];
-        gboolean empty =
-            !disk->source && strcmp(disk->device, "disk") && strcmp(disk->device, "lun");
-        if (empty)
+        if (vm_disk_is_empty(disk))
             continue;
-        if (disk->source && disk->readonly)
-            plan_readonly(y, disk, media);
-        else if (!plan_copied(y, disk, disks, error))
+        if (disk->source && disk->readonly ? !plan_readonly(y, disk, media, error)
+                                           : !plan_copied(y, disk, disks, error))
             return FALSE;
     }
     for (guint i = 0; stored && i < stored->disks->len; i++)
-        check_stored(y, stored->disks->pdata[i], ejected);
+        if (!check_stored(y, stored->disks->pdata[i], ejected, error))
+            return FALSE;
     space_check(y->room, y->s->found, y->s->here);
     return TRUE;
 }
@@ -428,8 +474,10 @@ gboolean disks_plan(const survey *s, const vm *stored, GPtrArray *disks, GPtrArr
     if (!y.pools)
         return FALSE;
     y.room = space_new();
+    y.files = readable_new(s, (const char *const *)y.pools);
     ok = plan_all(&y, stored, disks, media, ejected, error);
     space_free(y.room);
+    readable_free(y.files);
     g_strfreev(y.pools);
     return ok;
 }

@@ -19,15 +19,25 @@ static const char *const system_directories[] = {
     "/proc", "/root", "/run", "/sbin", "/sys",  "/usr", "/var",   NULL};
 static const char *const for_machines[] = {"/var/lib/libvirt", "/var/log/libvirt", "/var/tmp",
                                            NULL};
-/* A file system of its own, mounted below one of these, was put there by who runs the host; except for those
- * that the system itself mounts. */
+/* A file system of its own, mounted below one of these, was put there by who runs the host; except
+ * for those that the system itself mounts. */
 static const char *const mounted_below[] = {"/home/", "/run/", "/var/lib/", NULL};
 static const char *const mounted_by_system[] = {"/run/credentials", "/run/lock", "/run/systemd",
                                                 "/run/user", NULL};
-/* What a guest must not read: secrets and devices. */
-static const char *const not_to_read[] = {"/dev", "/etc", "/proc", "/root/.ssh",
-                                          "/run", "/sys", NULL};
-static const char *const harmless[] = {"/dev/random", "/dev/urandom", "/dev/hwrng", NULL};
+/* What a guest must not read: secrets, devices, and what libvirt keeps of other VMs. */
+static const char *const not_to_read[] = {"/dev",
+                                          "/etc",
+                                          "/proc",
+                                          "/root/.ssh",
+                                          "/run",
+                                          "/sys",
+                                          "/var/lib/ferry",
+                                          "/var/lib/libvirt/dnsmasq",
+                                          "/var/lib/libvirt/qemu",
+                                          "/var/lib/libvirt/secrets",
+                                          "/var/lib/libvirt/swtpm",
+                                          "/var/log",
+                                          NULL};
 
 static gboolean is_below(const char *path, const char *const *directories)
 {
@@ -42,8 +52,7 @@ static gboolean is_below(const char *path, const char *const *directories)
     return FALSE;
 }
 
-/* The path without symbolic links as far as it exists. */
-static char *resolve(const char *path)
+char *storage_resolve(const char *path)
 {
     g_autofree char *real = realpath(path, NULL);
 
@@ -75,22 +84,21 @@ static gboolean is_mounted(const char *directory)
 
 gboolean storage_may_land(const char *directory, const char *const *roots, const char *const *pools)
 {
-    g_autofree char *real = resolve(directory);
+    g_autofree char *real = storage_resolve(directory);
 
     if (is_below(real, pools))
         return TRUE;
     if (roots && roots[0])
         return is_below(real, roots);
-    return strcmp(real, "/") &&
-           (is_below(real, for_machines) || !is_below(real, system_directories) ||
-            is_mounted(real));
+    return strcmp(real, "/") && (is_below(real, for_machines) ||
+                                 !is_below(real, system_directories) || is_mounted(real));
 }
 
 gboolean storage_may_read(const char *path)
 {
-    g_autofree char *real = resolve(path);
+    g_autofree char *real = storage_resolve(path);
 
-    return g_strv_contains(harmless, path) || !is_below(real, not_to_read);
+    return !is_below(real, not_to_read);
 }
 
 typedef struct {

@@ -167,9 +167,10 @@ plan *plan_make(virt_host *host, const vm *machine, const char *live_xml,
     self->mark = new_mark();
     if (persistent_xml && (!stored || !same_vm(machine, stored, error)))
         return NULL;
-    if (!devices_check(&s, stored, error) || !plan_nics(&s, stored, self, stored_nics, all_nics, error) ||
+    if (!devices_check(&s, stored, error) ||
+        !plan_nics(&s, stored, self, stored_nics, all_nics, error) ||
         !disks_plan(&s, stored, self->disks, media, ejected, error) ||
-        !suit_check(&s, &emulator, &security, error))
+        !suit_check(&s, stored, &emulator, &security, error))
         return NULL;
     if (findings_block(found))
         return g_steal_pointer(&self);

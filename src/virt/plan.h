@@ -83,8 +83,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(plan, plan_free)
 GStrv plan_disk_targets(const plan *self);
 
 /* For the answer to the source, for the journal, and back:
- * {"disks":[{target,old_path,old_format,new_path,new_format,pool,
- * capacity,inode}],"nics":[{mac,old_switch,new_switch,network,openvswitch,vlans}],"mark","live_xml","persistent_xml"}.
+ * {"disks":[{target,old_path,old_format,new_path,new_format,pool,capacity,inode}],
+ * "nics":[{mac,old_switch,new_switch,network,openvswitch,vlans}],"mark","live_xml","persistent_xml"}.
  * From a peer: bounded and validated. What a peer says about old_path is to be shown, not acted
  * upon: the source knows its own paths. */
 JsonObject *plan_to_json(const plan *self);

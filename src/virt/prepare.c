@@ -24,7 +24,7 @@
 static gboolean qemu_img(const char *const *argv, char **out, GError **error)
 {
     g_autoptr(GSubprocess) process = g_subprocess_newv(
-            argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE, error);
+        argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE, error);
     g_autofree char *text = NULL, *said = NULL;
 
     if (!process || !g_subprocess_communicate_utf8(process, NULL, NULL, &text, &said, error))

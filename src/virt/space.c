@@ -112,8 +112,7 @@ void space_check(const space *self, findings *found, const char *here)
             findings_add(found, 3002, FINDING_BLOCKS, v->directory,
                          "Free some space there, or send a disk elsewhere with --storage.",
                          "%s %s %s in %s on %s, and %s are free.", who,
-                         v->count > 1 ? "need" : "needs", needed,
-                         v->directory, here, available);
+                         v->count > 1 ? "need" : "needs", needed, v->directory, here, available);
         else if (free_bytes < v->full)
             findings_add(found, 3003, FINDING_NOTE, v->directory, NULL,
                          "%s, which %s into %s on %s now, could grow to %s with %s free.", who,

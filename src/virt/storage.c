@@ -11,8 +11,7 @@ void storage_place_clear(storage_place *place)
     g_clear_pointer(&place->pool, g_free);
 }
 
-/* The target directory of a pool whose volumes are files in it; NULL for other kinds. */
-static char *pool_directory(virStoragePoolPtr pool)
+char *storage_pool_directory(virStoragePoolPtr pool)
 {
     static const char *const kinds[] = {"dir", "fs", "netfs", NULL};
     char *text = virStoragePoolGetXMLDesc(pool, 0);
@@ -48,7 +47,7 @@ storage_answer storage_find_pool(virConnectPtr conn, const char *name, storage_p
     }
     if (!active)
         return STORAGE_POOL_INACTIVE;
-    place->directory = pool_directory(pool);
+    place->directory = storage_pool_directory(pool);
     if (!place->directory)
         return STORAGE_POOL_KIND;
     place->pool = g_strdup(name);
@@ -66,7 +65,7 @@ GStrv storage_pool_directories(virConnectPtr conn, GError **error)
         return NULL;
     }
     for (int i = 0; i < count; i++) {
-        char *path = pool_directory(pools[i]);
+        char *path = storage_pool_directory(pools[i]);
         if (path)
             g_ptr_array_add(list, path);
         virStoragePoolFree(pools[i]);

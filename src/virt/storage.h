@@ -41,9 +41,14 @@ directory_answer storage_try(const char *directory, gboolean direct, uid_t owner
  * directories of active pools. */
 gboolean storage_may_land(const char *directory, const char *const *roots,
                           const char *const *pools);
-/* May a file that a peer names be given to a guest to read? Not /etc, /dev, /proc, …: what is there
- * is the host's own. */
+/* The path without symbolic links as far as it exists; caller frees. */
+char *storage_resolve(const char *path);
+/* May a file that a peer names be given to a guest to read? Not /etc, /dev, /proc, libvirt's
+ * secrets, …: what is there is the host's own. */
 gboolean storage_may_read(const char *path);
+/* The target directory of a pool whose volumes are files in it; NULL for other kinds. Caller frees.
+ */
+char *storage_pool_directory(virStoragePoolPtr pool);
 /* Directories of all active pools; caller frees with g_strfreev. NULL: *error. */
 GStrv storage_pool_directories(virConnectPtr conn, GError **error);
 /* After files were made or removed there; what it thinks of it is of no interest. */

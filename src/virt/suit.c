@@ -65,9 +65,9 @@ static gboolean explain(const survey *s, const char *emulator, GError **error)
     return TRUE;
 }
 
-static void check_cpu(const survey *s, const char *emulator)
+/* `who`: whose CPU or memory it is, for sentences. */
+static void check_cpu(const survey *s, const vm *m, const char *who, const char *emulator)
 {
-    const vm *m = s->machine;
     g_autoptr(xmlDoc) cpu = m->cpu_xml ? xml_parse(m->cpu_xml, VM_XML_MAX, "cpu", NULL) : NULL;
     const xmlNode *root = cpu ? xmlDocGetRootElement(cpu) : NULL;
     gboolean checked = root && !xml_attr_is(root, "check", "none");
@@ -77,14 +77,14 @@ static void check_cpu(const survey *s, const char *emulator)
     if (!root)
         return;
     if (xml_attr_is(root, "mode", "host-passthrough")) {
-        findings_add(
-            s->found, 4008, FINDING_NOTE, "cpu",
-            "Give the VM a named CPU model if the hosts' CPUs differ.",
-            "The VM sees its host's own CPU (host-passthrough): it needs the same CPU on %s.",
-            s->here);
+        findings_add(s->found, 4008, FINDING_NOTE, "cpu",
+                     "Give the VM a named CPU model if the hosts' CPUs differ.",
+                     "%s sees its host's own CPU (host-passthrough): it needs the same CPU on %s.",
+                     who, s->here);
         return;
     }
-    if (xml_attr_is(root, "mode", "maximum"))
+    /* Whatever the host has: these two say so in a stored definition only. */
+    if (xml_attr_is(root, "mode", "maximum") || xml_attr_is(root, "mode", "host-model"))
         return;
     answer =
         virConnectCompareHypervisorCPU(s->host->conn, emulator, m->arch, m->machine, m->virt_type,
@@ -99,16 +99,16 @@ static void check_cpu(const survey *s, const char *emulator)
     if (!conn_error_is(VIR_ERR_CPU_INCOMPATIBLE))
         findings_add(s->found, 4006, FINDING_BLOCKS, "cpu",
                      "Give the VM a CPU model both hosts know (virsh domcapabilities lists them).",
-                     "%s cannot offer the VM's CPU: %s.", s->here, why);
+                     "%s cannot offer the CPU that %s has: %s.", s->here, who, why);
     else if (checked)
         findings_add(s->found, 4007, FINDING_BLOCKS, "cpu",
                      "Give the VM a CPU model both hosts have (virsh hypervisor-cpu-baseline).",
-                     "%s's CPU lacks what the VM uses: %s.", s->here,
+                     "%s's CPU lacks what %s uses: %s.", s->here, who,
                      features ? features + strlen("features: ") : why);
     else
         findings_add(s->found, 4013, FINDING_NOTE, "cpu", NULL,
-                     "%s's CPU may lack %s; libvirt does not check it for this VM (check='none').",
-                     s->here, features ? features + strlen("features: ") : "some features");
+                     "%s's CPU may lack %s; libvirt does not check it for %s (check='none').",
+                     s->here, features ? features + strlen("features: ") : "some features", who);
 }
 
 static gboolean read_meminfo(const char *field, guint64 *bytes)
@@ -141,18 +141,18 @@ static guint64 free_huge_pages(void)
     return sum;
 }
 
-static void check_memory(const survey *s)
+static void check_memory(const survey *s, const vm *m, const char *who)
 {
     guint64 available, reserve = s->rules->memory_reserve;
-    g_autofree char *wanted = space_text(s->machine->memory), *have = NULL, *kept = NULL;
+    g_autofree char *wanted = space_text(m->memory), *have = NULL, *kept = NULL;
 
-    if (s->machine->huge_pages) {
+    if (m->huge_pages) {
         available = free_huge_pages();
         have = space_text(available);
-        if (available < s->machine->memory)
+        if (available < m->memory)
             findings_add(s->found, 4010, FINDING_BLOCKS, "memory",
                          "Reserve more huge pages there (vm.nr_hugepages).",
-                         "The VM needs %s of huge pages, and %s has %s free.", wanted, s->here,
+                         "%s needs %s of huge pages, and %s has %s free.", who, wanted, s->here,
                          have);
         return;
     }
@@ -161,42 +161,61 @@ static void check_memory(const survey *s)
     kept = space_text(reserve);
     available -= MIN(available, reserve);
     have = space_text(available);
-    if (available < s->machine->memory)
+    if (available < m->memory)
         findings_add(s->found, 4001, FINDING_BLOCKS, "memory",
-                     reserve ? "Stop or move something there, lower memory-reserve in its ferryd.conf, or "
-                               "choose another host."
+                     reserve ? "Stop or move something there, lower memory-reserve in its "
+                               "ferryd.conf, or choose another host."
                              : "Stop or move something there, or choose another host.",
-                     "The VM needs %s of memory, and %s has %s to give%s%s%s.", wanted, s->here,
+                     "%s needs %s of memory, and %s has %s to give%s%s%s.", who, wanted, s->here,
                      have, reserve ? " (" : "", reserve ? kept : "",
                      reserve ? " are kept for the host)" : "");
 }
 
+/* Labels of a peer's choice are not taken over; see rewrite.c. */
+static void check_labels(const survey *s, const vm *stored)
+{
+    if (s->machine->own_label || (stored && stored->own_label))
+        findings_add(s->found, 4014, FINDING_CHANGED, "security", NULL,
+                     "The VM has a security label of its own choice, or protection switched off: "
+                     "that is dropped, and %s's own protection applies.",
+                     s->here);
+}
+
+static gboolean has_model(xmlDoc *caps, const char *model)
+{
+    const xmlNode *n = xml_descend(xmlDocGetRootElement(caps), "host/secmodel");
+    gboolean known = !strcmp(model, "none") || !strcmp(model, "dac");
+
+    for (; n && !known; n = xml_next(n)) {
+        g_autofree char *name = xml_text(xml_child(n, "model"));
+        known = !g_strcmp0(name, model);
+    }
+    return known;
+}
+
 /* <seclabel>s of a model this host does not have (selinux, apparmor): libvirt would refuse the VM.
  */
-static gboolean foreign_security(const survey *s, GStrv *models, GError **error)
+static gboolean foreign_security(const survey *s, const vm *stored, GStrv *models, GError **error)
 {
+    const vm *const both[] = {s->machine, stored};
     g_autoptr(xmlDoc) caps = conn_capabilities(s->host->conn, error);
     g_autoptr(GPtrArray) foreign = g_ptr_array_new_with_free_func(g_free);
 
     if (!caps)
         return FALSE;
-    for (guint i = 0; s->machine->security[i]; i++) {
-        const char *model = s->machine->security[i];
-        const xmlNode *n = xml_descend(xmlDocGetRootElement(caps), "host/secmodel");
-        gboolean known = !strcmp(model, "none") || !strcmp(model, "dac");
-        for (; n && !known; n = xml_next(n)) {
-            g_autofree char *name = xml_text(xml_child(n, "model"));
-            known = !g_strcmp0(name, model);
+    for (guint i = 0; i < G_N_ELEMENTS(both); i++)
+        for (guint j = 0; both[i] && both[i]->security[j]; j++) {
+            const char *model = both[i]->security[j];
+            if (has_model(caps, model) ||
+                g_ptr_array_find_with_equal_func(foreign, model, g_str_equal, NULL))
+                continue;
+            g_ptr_array_add(foreign, g_strdup(model));
+            findings_add(
+                s->found, 4011, FINDING_CHANGED, "security", NULL,
+                "%s does not use %s: the VM's label for it is dropped, and %s's own protection "
+                "applies.",
+                s->here, model, s->here);
         }
-        if (known)
-            continue;
-        g_ptr_array_add(foreign, g_strdup(model));
-        findings_add(
-            s->found, 4011, FINDING_CHANGED, "security", NULL,
-            "%s does not use %s: the VM's label for it is dropped, and %s's own protection "
-            "applies.",
-            s->here, model, s->here);
-    }
     g_ptr_array_add(foreign, NULL);
     *models = (GStrv)g_ptr_array_free(g_steal_pointer(&foreign), FALSE);
     return TRUE;
@@ -214,25 +233,44 @@ static gboolean has_value(const xmlNode *device, const char *name, const char *v
     return FALSE;
 }
 
-static void check_limits(const survey *s, xmlDoc *caps)
+static void check_limits(const survey *s, const vm *m, const char *who, xmlDoc *caps)
 {
     const xmlNode *root = xmlDocGetRootElement(caps);
     g_autofree char *most = xml_attr(xml_child(root, "vcpu"), "max");
     guint64 limit = most ? g_ascii_strtoull(most, NULL, 10) : 0;
 
-    if (limit && s->machine->vcpus > limit)
+    if (limit && m->vcpus > limit)
         findings_add(s->found, 4012, FINDING_BLOCKS, "cpu", NULL,
-                     "The VM has %u virtual CPUs, and QEMU on %s allows %s for this machine type.",
-                     s->machine->vcpus, s->here, most);
-    if (s->machine->tpm &&
-        !has_value(xml_descend(root, "devices/tpm"), "backendModel", "emulator")) {
+                     "%s has %u virtual CPUs, and QEMU on %s allows %s for this machine type.", who,
+                     m->vcpus, s->here, most);
+    if (m->tpm && !has_value(xml_descend(root, "devices/tpm"), "backendModel", "emulator")) {
         g_autofree char *fix = g_strdup_printf("Install swtpm on %s.", s->here);
         findings_add(s->found, 5003, FINDING_BLOCKS, "tpm", fix,
-                     "The VM has a TPM, and %s has no TPM emulator.", s->here);
+                     "%s has a TPM, and %s has no TPM emulator.", who, s->here);
     }
 }
 
-gboolean suit_check(const survey *s, char **emulator, GStrv *security, GError **error)
+#define LIVE   "The VM"
+#define STORED "The VM's stored definition"
+
+/* What the stored definition asks for beyond the running VM, which has been looked at: libvirt will
+ * give it that at the next start. caps: NULL when there are none, and a finding says why. */
+static void check_stored(const survey *s, const vm *stored, xmlDoc *caps, const char *emulator)
+{
+    const vm *m = s->machine;
+
+    if (stored->memory > m->memory || stored->huge_pages != m->huge_pages)
+        check_memory(s, stored, STORED);
+    if (!caps)
+        return;
+    if (stored->vcpus > m->vcpus || stored->tpm != m->tpm)
+        check_limits(s, stored, STORED, caps);
+    if (g_strcmp0(stored->cpu_xml, m->cpu_xml))
+        check_cpu(s, stored, STORED, emulator);
+}
+
+gboolean suit_check(const survey *s, const vm *stored, char **emulator, GStrv *security,
+                    GError **error)
 {
     const vm *m = s->machine;
     const char *wanted = m->emulator && emulator_is_here(m->emulator) ? m->emulator : NULL;
@@ -241,15 +279,18 @@ gboolean suit_check(const survey *s, char **emulator, GStrv *security, GError **
 
     *emulator = NULL;
     *security = NULL;
-    check_memory(s);
-    if (!foreign_security(s, security, error))
+    check_memory(s, m, LIVE);
+    check_labels(s, stored);
+    if (!foreign_security(s, stored, security, error))
         return FALSE;
     caps = ask(s->host->conn, wanted, m->arch, m->machine, m->virt_type);
+    path = caps ? xml_text(xml_child(xmlDocGetRootElement(caps), "path")) : NULL;
+    if (stored)
+        check_stored(s, stored, caps, path);
     if (!caps)
         return explain(s, wanted, error);
-    path = xml_text(xml_child(xmlDocGetRootElement(caps), "path"));
-    check_limits(s, caps);
-    check_cpu(s, path);
+    check_limits(s, m, LIVE, caps);
+    check_cpu(s, m, LIVE, path);
     if (m->emulator && !wanted) {
         findings_add(s->found, 4003, FINDING_CHANGED, "emulator", NULL,
                      "%s does not have %s: the VM will run in %s there.", s->here, m->emulator,

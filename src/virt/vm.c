@@ -108,6 +108,7 @@ void vm_free(vm *self)
     g_free(self->emulator);
     g_free(self->cpu_xml);
     g_strfreev(self->hostdevs);
+    g_strfreev(self->unknown);
     g_strfreev(self->security);
     g_ptr_array_unref(self->disks);
     g_ptr_array_unref(self->nics);
@@ -123,6 +124,14 @@ vm_disk *vm_find_disk(const vm *self, const char *target)
             return disk;
     }
     return NULL;
+}
+
+gboolean vm_disk_is_empty(const vm_disk *disk)
+{
+    static const char *const ours[] = {"file", "block", "volume", NULL};
+
+    return !disk->source && g_strv_contains(ours, disk->type) && strcmp(disk->device, "disk") &&
+           strcmp(disk->device, "lun");
 }
 
 gboolean vm_disk_is_copied(const vm_disk *disk)
@@ -149,6 +158,14 @@ static gboolean disk_source(vm_disk *disk, const xmlNode *source, GError **error
         disk->source = g_strdup_printf("%s/%s", pool, volume);
     }
     return TRUE;
+}
+
+static gboolean has_children(const xmlNode *node)
+{
+    for (const xmlNode *n = node ? node->children : NULL; n; n = n->next)
+        if (n->type == XML_ELEMENT_NODE)
+            return TRUE;
+    return FALSE;
 }
 
 /* As libvirt makes them, and lets users make them ("ua-…"). */
@@ -198,6 +215,8 @@ static gboolean add_disk(vm *self, const xmlNode *node, GError **error)
         const xmlNode *below = xml_child(node, "backingStore");
         disk->has_backing = !below || xml_child(below, "source");
     }
+    disk->names_more = has_children(xml_child(node, "backingStore")) || xml_child(node, "mirror") ||
+                       xml_child(source, "backingStore");
     return TRUE;
 }
 
@@ -295,8 +314,8 @@ static gboolean add_devices(vm *self, const xmlNode *devices, GError **error)
     return TRUE;
 }
 
-/* libvirt's units of memory (formatdomain: memory allocation); no unit is KiB. */
-static gboolean read_memory(const xmlNode *node, guint64 *bytes)
+/* See vm_parse_memory. */
+static gboolean amount(char *text, const char *unit, guint64 *bytes)
 {
     static const struct {
         const char *name;
@@ -305,12 +324,9 @@ static gboolean read_memory(const xmlNode *node, guint64 *bytes)
                  {"KiB", 1024},      {"MB", 1000000},    {"M", 1 << 20},   {"MiB", 1 << 20},
                  {"GB", 1000000000}, {"G", 1 << 30},     {"GiB", 1 << 30}, {"TB", 1000000000000},
                  {"T", 1ull << 40},  {"TiB", 1ull << 40}};
-    g_autofree char *text = xml_text(node);
-    g_autofree char *unit = xml_attr(node, "unit");
     guint64 value;
 
-    if (!text ||
-        !g_ascii_string_to_unsigned(g_strstrip(text), 10, 1, G_MAXUINT32 * 1024ull, &value, NULL))
+    if (!g_ascii_string_to_unsigned(g_strstrip(text), 10, 1, G_MAXUINT32 * 1024ull, &value, NULL))
         return FALSE;
     for (guint i = 0; i < G_N_ELEMENTS(units); i++)
         if (!strcmp(unit ? unit : "KiB", units[i].name) &&
@@ -319,6 +335,43 @@ static gboolean read_memory(const xmlNode *node, guint64 *bytes)
             return TRUE;
         }
     return FALSE;
+}
+
+gboolean vm_parse_memory(const xmlNode *node, guint64 *bytes)
+{
+    g_autofree char *text = xml_text(node);
+    g_autofree char *unit = xml_attr(node, "unit");
+
+    return text && amount(text, unit, bytes);
+}
+
+/* With NUMA cells libvirt takes their sum for <memory>; DIMMs may come on top. */
+static gboolean read_more_memory(vm *self, const xmlNode *domain, GError **error)
+{
+    const xmlNode *cell = xml_descend(domain, "cpu/numa/cell");
+    const xmlNode *dimm = xml_descend(domain, "devices/memory");
+    guint64 cells = 0, dimms = 0;
+
+    for (; cell; cell = xml_next(cell)) {
+        g_autofree char *size = xml_attr(cell, "memory"), *unit = xml_attr(cell, "unit");
+        guint64 bytes;
+        if (!size)
+            continue;
+        if (!amount(size, unit, &bytes))
+            return vm_invalid(error, "the memory of a NUMA <cell> is not an amount");
+        cells += bytes;
+    }
+    for (; dimm; dimm = xml_next(dimm)) {
+        const xmlNode *size = xml_descend(dimm, "target/size");
+        guint64 bytes;
+        if (!size)
+            continue;
+        if (!vm_parse_memory(size, &bytes))
+            return vm_invalid(error, "the <size> of a <memory> device is not an amount");
+        dimms += bytes;
+    }
+    self->memory = MAX(self->memory, cells + dimms);
+    return TRUE;
 }
 
 static gboolean read_machine(vm *self, xmlDoc *doc, const xmlNode *domain, GError **error)
@@ -347,8 +400,10 @@ static gboolean read_machine(vm *self, xmlDoc *doc, const xmlNode *domain, GErro
     self->emulator = xml_text(xml_descend(domain, "devices/emulator"));
     if (self->emulator && !vm_path_is_sane(self->emulator))
         return vm_invalid(error, "<emulator> is not an absolute path without \"..\"");
-    if (!read_memory(xml_child(domain, "memory"), &self->memory))
+    if (!vm_parse_memory(xml_child(domain, "memory"), &self->memory))
         return vm_invalid(error, "the VM's <memory> is missing or is not an amount");
+    if (!read_more_memory(self, domain, error))
+        return FALSE;
     if (vcpus && !g_ascii_string_to_unsigned(g_strstrip(vcpus), 10, 1, 65535, &count, NULL))
         return vm_invalid(error, "the VM's <vcpu> is not a number");
     self->vcpus = (guint)count;
@@ -362,9 +417,9 @@ static gboolean read_machine(vm *self, xmlDoc *doc, const xmlNode *domain, GErro
     return TRUE;
 }
 
-/* libvirt reads every element of a name in some places and the first in others: what is checked here
- * must be all there is. `names`: those that may be there once, whatever their namespace; NULL: all
- * without one. */
+/* libvirt reads every element of a name in some places and the first in others: what is checked
+ * here must be all there is. `names`: those that may be there once, whatever their namespace; NULL:
+ * all without one. */
 static gboolean once(const xmlNode *parent, const char *const *names, GError **error)
 {
     static const char *const many[] = {"seclabel", "sysinfo", NULL};
@@ -387,8 +442,11 @@ static gboolean all_once(const xmlNode *domain, GError **error)
     static const char *const one[] = {"emulator", NULL};
     static const char *const of_disk[] = {"source",       "target", "driver",
                                           "backingStore", "mirror", NULL};
-    static const char *const of_nic[] = {"source", "target", "virtualport", "vlan",
-                                         "mac",    "model",  "driver",      NULL};
+    static const char *const of_nic[] = {"source", "target", "virtualport", "vlan", "mac",
+                                         "model",  "driver", "rom",         NULL};
+    static const char *const of_others[] = {"backend", "log", "gl", NULL};
+    static const char *const of_os[] = {"type",   "loader", "nvram", "kernel",
+                                        "initrd", "dtb",    "acpi",  NULL};
     const xmlNode *devices = xml_child(domain, "devices");
 
     if (!once(domain, NULL, error) || !once(devices, one, error))
@@ -399,7 +457,10 @@ static gboolean all_once(const xmlNode *domain, GError **error)
     for (const xmlNode *n = xml_child(devices, "interface"); n; n = xml_next(n))
         if (!once(n, of_nic, error))
             return FALSE;
-    return TRUE;
+    for (const xmlNode *n = devices ? devices->children : NULL; n; n = n->next)
+        if (n->type == XML_ELEMENT_NODE && !once(n, of_others, error))
+            return FALSE;
+    return once(xml_child(domain, "os"), of_os, error);
 }
 
 vm *vm_parse(const char *xml, GError **error)
@@ -419,5 +480,35 @@ vm *vm_parse(const char *xml, GError **error)
         !add_devices(self, xml_child(domain, "devices"), error) ||
         !vm_read_ties(self, domain, error))
         return NULL;
+    vm_read_unknown(self, domain);
     return g_steal_pointer(&self);
+}
+
+JsonObject *vm_paths_to_json(const vm *self)
+{
+    JsonObject *object = json_object_new();
+
+    for (guint i = 0; i < self->disks->len; i++) {
+        const vm_disk *disk = self->disks->pdata[i];
+        if (vm_disk_is_copied(disk))
+            json_object_set_string_member(object, disk->target, disk->source);
+    }
+    return object;
+}
+
+gboolean vm_take_paths(vm *self, JsonObject *paths, GError **error)
+{
+    for (guint i = 0; i < self->disks->len; i++) {
+        vm_disk *disk = self->disks->pdata[i];
+        const char *path;
+        if (!vm_disk_is_copied(disk))
+            continue;
+        if (!json_get_string(paths, disk->target, &path, error))
+            return FALSE;
+        if (!vm_path_is_sane(path) || (strcmp(disk->type, "volume") && strcmp(disk->source, path)))
+            return vm_invalid(error, "\"%s\" is not where disk %s lies", path, disk->target);
+        g_free(disk->source);
+        disk->source = g_strdup(path);
+    }
+    return TRUE;
 }

@@ -4,7 +4,7 @@
  * no entities, no external DTD (libxml2 options), names and paths validated. Any thread.
  */
 #pragma once
-#include <gio/gio.h>
+#include "base/json.h"
 
 #define VM_XML_MAX   (256 * 1024)
 #define VM_DISKS_MAX 32
@@ -25,6 +25,8 @@ typedef struct {
     /* In the XML of a running VM: other images are below this one. (libvirt closes every chain it
      * knows with an empty <backingStore/>; the stored definition does not tell.) */
     gboolean has_backing;
+    /* Names images below it or a copy under way, which libvirt would open. */
+    gboolean names_more;
     guint64
         capacity; /* bytes the guest sees; 0 until virt_domain_measure or a request filled it in */
     guint64 allocation; /* bytes it takes at the source; likewise */
@@ -55,15 +57,17 @@ typedef struct {
     char *name, *uuid, *title;
     char *virt_type; /* kvm, qemu */
     char *arch, *machine, *emulator;
-    guint64 memory; /* bytes, maximum */
+    guint64 memory; /* bytes, maximum; with that of its NUMA cells and DIMMs */
     guint vcpus;    /* maximum */
     gboolean huge_pages, tpm;
     GPtrArray *disks; /* of vm_disk, owned */
     GPtrArray *nics;  /* of vm_nic, owned */
     GPtrArray *files; /* of vm_file, owned */
     GStrv hostdevs; /* what ties the VM to its host, for findings: "hostdev pci 0000:00:02.0", … */
-    GStrv security; /* models of its <seclabel>s */
-    char *cpu_xml;  /* the <cpu> element, or NULL */
+    GStrv unknown; /* what is not known to be harmless on another host: "<script> in <interface>" */
+    GStrv security;     /* models of its <seclabel>s */
+    gboolean own_label; /* a label that does not ask for its host's protection as it is */
+    char *cpu_xml;      /* the <cpu> element, or NULL */
 } vm;
 
 /* Errors: G_IO_ERROR_INVALID_DATA, naming the element. */
@@ -72,6 +76,15 @@ void vm_free(vm *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(vm, vm_free)
 vm_disk *vm_find_disk(const vm *self, const char *target);
 
+/* Where the images of the disks that are copied lie, {"vda": "/srv/a.qcow2"}, once
+ * virt_domain_measure has found it out: when the guest is gone libvirt may not tell any more. */
+JsonObject *vm_paths_to_json(const vm *self);
+/* Back into a VM of the same XML. Errors: a copied disk without a path, a path that is none, or
+ * another than the XML itself names. */
+gboolean vm_take_paths(vm *self, JsonObject *paths, GError **error);
+
+/* A drive without a medium. One of a type whose source is none of ours is not empty. */
+gboolean vm_disk_is_empty(const vm_disk *disk);
 /* Does this disk cross the wire? Disks with a source, not read-only, not shareable. */
 gboolean vm_disk_is_copied(const vm_disk *disk);
 

@@ -10,5 +10,13 @@ gboolean vm_invalid(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3)
 gboolean vm_take_name(char **field, char *value, const char *what, GError **error);
 /* The tags of a <vlan> (NULL: none), of guint16; NULL when one is no VLAN ID. */
 GArray *vm_parse_vlans(const xmlNode *vlan);
-/* vmties.c: files, hostdevs, security and tpm of self. */
+/* libvirt's units of memory (formatdomain: memory allocation); no unit is KiB. */
+gboolean vm_parse_memory(const xmlNode *node, guint64 *bytes);
+/* Does a <seclabel> ask for this host's protection, with labels that libvirt makes here? A peer
+ * may, but choose neither the labels nor to have none. What libvirt itself made of such a request,
+ * the <label> in a running VM's XML, makes no difference when `made` is set. */
+gboolean vm_label_asks_protection(const xmlNode *label, gboolean made);
+/* vmknown.c: self's `unknown`. */
+void vm_read_unknown(vm *self, const xmlNode *domain);
+/* vmties.c: files, hostdevs, security, own_label and tpm of self. */
 gboolean vm_read_ties(vm *self, const xmlNode *domain, GError **error);

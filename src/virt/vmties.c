@@ -8,8 +8,12 @@
 #define TIES_MAX 64
 #define QEMU_NS  "http://libvirt.org/schemas/domain/qemu/1.0"
 
-/* The guest's end of these may be of the host's own devices or files, by their type. */
-static const char *const character_devices[] = {"serial", "parallel", "console", "channel", NULL};
+/* The host's end of these may be its own devices, files, sockets or ports, by their type. */
+static const char *const character_devices[] = {"serial",   "parallel",  "console", "channel",
+                                                "redirdev", "smartcard", NULL};
+/* Types whose host's end libvirt or QEMU makes, for this VM alone. */
+static const char *const made_types[] = {"null",      "vc",           "pty",  "stdio", "spicevmc",
+                                         "spiceport", "qemu-vdagent", "dbus", NULL};
 
 static gboolean add_file(vm *self, const char *what, char *path, gboolean written, GError **error)
 {
@@ -74,26 +78,97 @@ static char *describe(const xmlNode *node, const char *what)
     return found ? g_strdup_printf("%s %s", what, found) : g_strdup(what);
 }
 
+/* The host's ends that are left: a file, or a socket that QEMU makes; see read_character. */
+static gboolean character_ties(const xmlNode *node, const char *type)
+{
+    const xmlNode *source = xml_child(node, "source");
+
+    if (!type || g_strv_contains(made_types, type))
+        return FALSE;
+    if (strcmp(type, "file") && strcmp(type, "unix"))
+        return TRUE;
+    return (source && xml_next(source)) ||
+           (!strcmp(type, "unix") && xml_attr_is(source, "mode", "connect"));
+}
+
+static gboolean rng_ties(const xmlNode *backend)
+{
+    static const char *const harmless[] = {"", "/dev/random", "/dev/urandom", "/dev/hwrng", NULL};
+    g_autofree char *path = xml_text(backend);
+
+    if (xml_attr_is(backend, "model", "random")) /* any other file would be read to the guest */
+        return !g_strv_contains(harmless, g_strstrip(path));
+    return backend && !xml_attr_is(backend, "model", "builtin");
+}
+
+/* Screens on the host's own display, sockets and devices. A VNC or SPICE socket is a file. */
+static gboolean graphics_tie(const xmlNode *node, const char *type)
+{
+    return g_strcmp0(type, "vnc") && g_strcmp0(type, "spice") && g_strcmp0(type, "egl-headless") &&
+           (g_strcmp0(type, "dbus") || xml_attr_is(node, "p2p", "yes") ||
+            xmlHasProp(node, (const xmlChar *)"address"));
+}
+
+/* Pass: DIMMs of ordinary memory. The others are of files or of the CPU's own. */
+static gboolean memory_ties(const xmlNode *node, const char *model)
+{
+    return (g_strcmp0(model, "dimm") && g_strcmp0(model, "virtio-mem")) ||
+           xml_descend(node, "source/path");
+}
+
 static gboolean ties_by_kind(const xmlNode *node)
 {
     const char *name = (const char *)node->name;
     g_autofree char *type = xml_attr(node, "type");
     g_autofree char *model = xml_attr(node, "model");
     g_autofree char *mode = xml_attr(node, "mode");
-    g_autofree char *backend = xml_attr(xml_child(node, "backend"), "type");
+    const xmlNode *backend = xml_child(node, "backend");
 
-    if (!strcmp(name, "filesystem") || !strcmp(name, "shmem"))
+    if (!strcmp(name, "filesystem") || !strcmp(name, "shmem") || !strcmp(name, "lease"))
         return TRUE;
     if (!strcmp(name, "memory"))
-        return !g_strcmp0(model, "nvdimm") || !g_strcmp0(model, "virtio-pmem");
+        return memory_ties(node, model);
     if (!strcmp(name, "tpm"))
-        return !g_strcmp0(backend, "passthrough");
+        return !xml_attr_is(backend, "type", "emulator") || xml_child(backend, "source");
+    if (!strcmp(name, "crypto"))
+        return !xml_attr_is(backend, "model", "builtin");
+    if (!strcmp(name, "rng"))
+        return rng_ties(backend);
     if (!strcmp(name, "input"))
         return !g_strcmp0(type, "passthrough") || !g_strcmp0(type, "evdev");
-    if (!strcmp(name, "smartcard"))
-        return mode && g_str_has_prefix(mode, "host");
-    return g_strv_contains(character_devices, name) &&
-           (!g_strcmp0(type, "dev") || !g_strcmp0(type, "pipe"));
+    if (!strcmp(name, "graphics"))
+        return graphics_tie(node, type);
+    if (!strcmp(name, "audio"))
+        return type && strcmp(type, "none") && strcmp(type, "spice") && strcmp(type, "dbus");
+    if (!strcmp(name, "interface")) /* takes the network card over as a whole */
+        return !g_strcmp0(type, "direct") &&
+               xml_attr_is(xml_child(node, "source"), "mode", "passthrough");
+    if (!strcmp(name, "smartcard") && g_strcmp0(mode, "passthrough"))
+        return TRUE;
+    return g_strv_contains(character_devices, name) && character_ties(node, type);
+}
+
+/* The file or socket behind a serial port and the like, and its log. */
+static gboolean read_character(vm *self, const xmlNode *node, const char *type, GError **error)
+{
+    g_autofree char *what = g_strdup_printf("%s device", (const char *)node->name);
+    g_autofree char *log = g_strdup_printf("%s log", (const char *)node->name);
+    gboolean local = !g_strcmp0(type, "file") || !g_strcmp0(type, "unix");
+
+    return add_file(self, what, local ? xml_attr(xml_child(node, "source"), "path") : NULL, TRUE,
+                    error) &&
+           add_file(self, log, xml_attr(xml_child(node, "log"), "file"), TRUE, error);
+}
+
+/* Sockets chosen for a screen; those libvirt makes by itself are not in the XML. */
+static gboolean read_graphics(vm *self, const xmlNode *node, GError **error)
+{
+    if (!add_file(self, "graphics socket", xml_attr(node, "socket"), TRUE, error))
+        return FALSE;
+    for (const xmlNode *n = xml_child(node, "listen"); n; n = xml_next(n))
+        if (!add_file(self, "graphics socket", xml_attr(n, "socket"), TRUE, error))
+            return FALSE;
+    return TRUE;
 }
 
 static gboolean read_device(vm *self, const xmlNode *node, GPtrArray *ties, GError **error)
@@ -107,23 +182,21 @@ static gboolean read_device(vm *self, const xmlNode *node, GPtrArray *ties, GErr
         g_ptr_array_add(ties, describe(node, name));
     else if (!strcmp(name, "tpm"))
         self->tpm = TRUE;
-    else if (!strcmp(name, "rng"))
-        return add_file(self, "random numbers",
-                        xml_attr_is(xml_child(node, "backend"), "model", "random")
-                            ? xml_text(xml_child(node, "backend"))
-                            : NULL,
-                        FALSE, error);
-    else if (g_strv_contains(character_devices, name)) {
-        g_autofree char *what = g_strdup_printf("%s device", name);
-        g_autofree char *log = g_strdup_printf("%s log", name);
-        const xmlNode *source = xml_child(node, "source");
-        gboolean local = !g_strcmp0(type, "file") || !g_strcmp0(type, "unix");
-        return add_file(self, what, local ? xml_attr(source, "path") : NULL,
-                        g_strcmp0(type, "unix") || !xml_attr_is(source, "mode", "connect"),
-                        error) &&
-               add_file(self, log, xml_attr(xml_child(node, "log"), "file"), TRUE, error);
-    }
+    else if (!strcmp(name, "interface"))
+        return add_file(self, "option ROM", xml_attr(xml_child(node, "rom"), "file"), FALSE, error);
+    else if (!strcmp(name, "graphics"))
+        return read_graphics(self, node, error);
+    else if (g_strv_contains(character_devices, name))
+        return read_character(self, node, type, error);
     return TRUE;
+}
+
+/* A path as text, or since libvirt 8.5 a source like a disk's. */
+static char *nvram_path(const xmlNode *nvram)
+{
+    return nvram && xmlHasProp(nvram, (const xmlChar *)"type")
+               ? xml_attr(xml_child(nvram, "source"), "file")
+               : xml_text(nvram);
 }
 
 static gboolean read_boot_files(vm *self, const xmlNode *domain, GError **error)
@@ -134,7 +207,6 @@ static gboolean read_boot_files(vm *self, const xmlNode *domain, GError **error)
         !add_file(self, "initial RAM disk", xml_text(xml_child(os, "initrd")), FALSE, error) ||
         !add_file(self, "device tree", xml_text(xml_child(os, "dtb")), FALSE, error) ||
         !add_file(self, "firmware", xml_text(xml_child(os, "loader")), FALSE, error) ||
-        !add_file(self, "ACPI table", xml_text(xml_descend(os, "acpi/table")), FALSE, error) ||
         !add_file(self, "NVRAM template", xml_attr(xml_child(os, "nvram"), "template"), FALSE,
                   error))
         return FALSE;
@@ -142,8 +214,54 @@ static gboolean read_boot_files(vm *self, const xmlNode *domain, GError **error)
         for (const xmlNode *e = xml_child(s, "entry"); e; e = xml_next(e))
             if (!add_file(self, "firmware setting", xml_attr(e, "file"), FALSE, error))
                 return FALSE;
-    return xml_child(xml_child(os, "nvram"), "source") ||
-           add_file(self, "NVRAM", xml_text(xml_child(os, "nvram")), TRUE, error);
+    for (const xmlNode *t = xml_descend(os, "acpi/table"); t; t = xml_next(t))
+        if (!add_file(self, "ACPI table", xml_text(t), FALSE, error))
+            return FALSE;
+    return add_file(self, "NVRAM", nvram_path(xml_child(os, "nvram")), TRUE, error);
+}
+
+/* What of the firmware is not a file to be read, or its variables one to be written. */
+static void add_firmware_ties(const xmlNode *os, GPtrArray *ties)
+{
+    const xmlNode *loader = xml_child(os, "loader"), *nvram = xml_child(os, "nvram");
+    g_autofree char *type = xml_attr(nvram, "type");
+
+    if (xml_attr_is(loader, "type", "pflash") && !xml_attr_is(loader, "readonly", "yes"))
+        g_ptr_array_add(ties, g_strdup("firmware that it can write to (<loader> without "
+                                       "readonly='yes')"));
+    if (type && strcmp(type, "file"))
+        g_ptr_array_add(ties, g_strdup_printf("NVRAM of type %s", type));
+}
+
+gboolean vm_label_asks_protection(const xmlNode *label, gboolean made)
+{
+    g_autofree char *type = xml_attr(label, "type"), *model = xml_attr(label, "model");
+
+    return (!type || !strcmp(type, "dynamic")) && g_strcmp0(model, "none") &&
+           !xml_attr_is(label, "relabel", "no") && !xml_child(label, "baselabel") &&
+           (made || (!xml_child(label, "label") && !xml_child(label, "imagelabel")));
+}
+
+/* Labels of disks and other devices as well: these are never made by libvirt. */
+static gboolean has_label(const xmlNode *node)
+{
+    for (const xmlNode *n = node ? node->children : NULL; n; n = n->next)
+        if (n->type == XML_ELEMENT_NODE && (xml_is(n, "seclabel") || has_label(n)))
+            return TRUE;
+    return FALSE;
+}
+
+static void read_labels(vm *self, const xmlNode *domain, GPtrArray *models)
+{
+    for (const xmlNode *n = xml_child(domain, "seclabel"); n; n = xml_next(n)) {
+        char *model = xml_attr(n, "model");
+        if (model)
+            g_ptr_array_add(models, model);
+        if (!vm_label_asks_protection(n, TRUE))
+            self->own_label = TRUE;
+    }
+    if (has_label(xml_child(domain, "devices")) || has_label(xml_child(domain, "os")))
+        self->own_label = TRUE;
 }
 
 gboolean vm_read_ties(vm *self, const xmlNode *domain, GError **error)
@@ -162,11 +280,8 @@ gboolean vm_read_ties(vm *self, const xmlNode *domain, GError **error)
             g_ptr_array_add(ties, g_strdup("QEMU arguments of its own (qemu:commandline)"));
     if (xml_child(domain, "launchSecurity"))
         g_ptr_array_add(ties, g_strdup("memory encrypted by the CPU (launchSecurity)"));
-    for (const xmlNode *n = xml_child(domain, "seclabel"); n; n = xml_next(n)) {
-        char *model = xml_attr(n, "model");
-        if (model)
-            g_ptr_array_add(models, model);
-    }
+    add_firmware_ties(xml_child(domain, "os"), ties);
+    read_labels(self, domain, models);
     if (ties->len > TIES_MAX || models->len > TIES_MAX)
         return vm_invalid(error, "the VM has more than %d devices of its host", TIES_MAX);
     g_ptr_array_add(ties, NULL);

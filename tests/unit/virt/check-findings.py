@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every code of a finding in the source has its row in docs/findings.md, with its severity, and the other way round."""
+"""Every code of a finding in the source has its row in docs/findings.md, with its severity, and
+the other way round."""
 import pathlib
 import re
 import sys
@@ -24,6 +25,7 @@ for line in (root / "docs/findings.md").read_text().splitlines():
 if len(source) < 50:
     sys.exit(f"only {len(source)} codes found in the source: has the call changed its name?")
 bad = [f"FERRY-{code}: source {source.get(code)}, docs/findings.md {documented.get(code)}"
-       for code in sorted(source.keys() | documented.keys()) if source.get(code) != documented.get(code)]
+       for code in sorted(source.keys() | documented.keys())
+       if source.get(code) != documented.get(code)]
 if bad:
     sys.exit("\n".join(bad))

@@ -496,7 +496,8 @@ static void test_places(void)
     g_assert_false(storage_may_land("/srv/vms2", roots, NULL));
     g_assert_false(storage_may_land("/var/lib/libvirt/images", roots, NULL));
     g_assert_true(storage_may_read("/usr/share/OVMF/OVMF_CODE.fd"));
-    g_assert_true(storage_may_read("/dev/urandom"));
+    g_assert_false(storage_may_read("/var/lib/libvirt/secrets/x.base64"));
+    g_assert_false(storage_may_read("/var/lib/libvirt/qemu/nvram/other.fd"));
     g_assert_false(storage_may_read("/dev/sda"));
     g_assert_false(storage_may_read("/etc/shadow"));
     g_assert_false(storage_may_read("/proc/self/environ"));
@@ -525,23 +526,270 @@ static void test_find(fixture *f, gconstpointer unused)
     virDomainFree(liar);
 }
 
+#define DEFINITION(name, uuid, more)                                                               \
+    "<domain type='test'><name>" name "</name><uuid>" uuid "</uuid><memory>1024</memory>"          \
+    "<os><type arch='i686'>hvm</type></os>" more "</domain>"
+#define OTHER "5d0c7b1e-0000-4000-8000-000000000002"
+
+static void put(const fixture *f, const char *name, const char *content, gssize length)
+{
+    g_autofree char *path = at(f, name);
+
+    g_assert_true(g_file_set_contents(path, content, length, NULL));
+}
+
+/* The live VM with one device's XML and the stored one with another's, looked at together; @ is the
+ * fixture's directory. */
+static void compare(fixture *f, const char *live_device, const char *stored_device)
+{
+    static const char format[] = SMALL("%s");
+    g_auto(GStrv) a = g_strsplit(live_device, "@", -1);
+    g_auto(GStrv) b = g_strsplit(stored_device ? stored_device : "", "@", -1);
+    g_autofree char *prefix = g_strconcat(f->dir, "/", NULL);
+    g_autofree char *one = g_strjoinv(prefix, a), *two = g_strjoinv(prefix, b);
+    g_autofree char *live_xml = g_strdup_printf(format, one);
+    g_autofree char *stored_xml = g_strdup_printf(format, two);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(vm) live = vm_parse(live_xml, &error);
+    g_autoptr(vm) stored = vm_parse(stored_xml, &error);
+    plan_rules rules = {.storage_roots = f->roots[0] ? f->roots : NULL};
+    survey s = {&f->host, live, &rules, f->found, "zulu"};
+
+    g_assert_no_error(error);
+    for (guint i = 0; i < live->disks->len; i++)
+        ((vm_disk *)live->disks->pdata[i])->capacity = MIB;
+    g_ptr_array_set_size(f->found, 0);
+    g_assert_true(disks_plan(&s, stored_device ? stored : NULL, f->made->disks, f->media,
+                             f->ejected, &error));
+    g_assert_no_error(error);
+    g_assert_true(devices_check(&s, stored_device ? stored : NULL, &error));
+    g_assert_no_error(error);
+}
+
+static void expect_reason(const fixture *f, int code, const char *words)
+{
+    expect_codes(f, CODES(code));
+    if (!strstr(((finding *)f->found->pdata[0])->text, words))
+        g_error("lacks \"%s\": %s", words, ((finding *)f->found->pdata[0])->text);
+}
+
+#define READ_ONLY(path, more)                                                                      \
+    "<disk type='file'><source file='" path "'/>" more "<target dev='vda'/><readonly/></disk>"
+#define CDROM(path)                                                                                \
+    "<disk type='file' device='cdrom'><source file='" path "'/><target dev='vda'/></disk>"
+
 /* What the guest only reads must not become writable at its next start. */
 static void test_stored_writable(fixture *f, gconstpointer unused)
 {
-    for (guint i = 0; i < 2; i++) {
-        g_autoptr(findings) found = findings_new();
-        g_autoptr(vm) live = vm_parse(SMALL("<disk type='file'><source file='/usr/bin/env'/>"
-                                            "<target dev='vda'/><readonly/></disk>"), NULL);
-        g_autoptr(vm) stored = vm_parse(i ? SMALL("<disk type='file'><source file='/usr/bin/env'/>"
-                                                  "<target dev='vda'/></disk>")
-                                          : SMALL("<disk type='file'><source file='/usr/bin/env'/>"
-                                                  "<target dev='vda'/><readonly/></disk>"), NULL);
-        plan_rules rules = {0};
-        survey s = {&f->host, live, &rules, found, "zulu"};
+    put(f, "new/a.raw", "x", 1);
+    compare(f, READ_ONLY("@new/a.raw", END), READ_ONLY("@new/a.raw", ""));
+    expect_codes(f, NONE);
+    compare(f, READ_ONLY("@new/a.raw", END),
+            "<disk type='file'><source file='@new/a.raw'/><target dev='vda'/></disk>");
+    expect_codes(f, CODES(3018));
+}
 
-        g_assert_true(disks_plan(&s, stored, f->made->disks, f->media, f->ejected, NULL));
-        g_assert_cmpint(findings_block(found), ==, i == 1);
+/* A peer names files of this host to read: none outside the places for disks, none kept for another
+ * VM, none with others below it, and nothing but a file. */
+static void test_readable_places(fixture *f, gconstpointer unused)
+{
+    g_autofree char *link = at(f, "new/link.iso"), *socket = at(f, "new/pipe");
+
+    put(f, "new/a.raw", "x", 1);
+    put(f, "new/a.raw.ferry-landed", "x", 1);
+    put(f, "new/a.raw.ferry-0a1b2c3d", "x", 1);
+    g_assert_cmpint(symlink("/usr/bin/env", link), ==, 0);
+    g_assert_cmpint(mkfifo(socket, 0600), ==, 0);
+    compare(f, READ_ONLY("@new/a.raw", END), NULL);
+    expect_codes(f, NONE);
+    compare(f, READ_ONLY("/usr/bin/env", END), NULL);
+    expect_reason(f, 3021, "no place for disks");
+    compare(f, CDROM("@new/link.iso"), NULL);
+    expect_reason(f, 3013, "no place for disks");
+    compare(f, CDROM("@new/pipe"), NULL);
+    expect_reason(f, 3013, "not there");
+    compare(f, CDROM("@new/a.raw.ferry-landed"), NULL);
+    expect_reason(f, 3013, "kept for another VM");
+    compare(f, CDROM("@new/a.raw.ferry-0a1b2c3d"), NULL);
+    expect_reason(f, 3013, "kept for another VM");
+    f->roots[0] = NULL; /* without roots: anywhere but the system's places */
+    compare(f, READ_ONLY("@new/a.raw", END), NULL);
+    expect_codes(f, NONE);
+    compare(f, READ_ONLY("/usr/bin/env", END), NULL);
+    expect_reason(f, 3021, "no place for disks");
+}
+
+static void test_readable_chains(fixture *f, gconstpointer unused)
+{
+#define QCOW2(path)                                                                                \
+    "<disk type='file'><driver type='qcow2'/><source file='" path "'/>" END                        \
+    "<target dev='vda'/><readonly/></disk>"
+    char head[80] = "QFI\xfb\0\0\0\3";
+
+    put(f, "new/a.raw", "x", 1);
+    compare(f,
+            READ_ONLY("@new/a.raw", "<backingStore type='file'><format type='raw'/>"
+                                    "<source file='/etc/shadow'/></backingStore>"),
+            NULL);
+    expect_reason(f, 3021, "other images");
+    compare(f, READ_ONLY("@new/a.raw", "<mirror type='file'><source file='/srv/b'/></mirror>"),
+            NULL);
+    expect_reason(f, 3021, "other images");
+    compare(f, READ_ONLY("@new/a.raw", END),
+            READ_ONLY("@new/a.raw", "<backingStore type='file'><source file='/etc/shadow'/>"
+                                    "</backingStore>"));
+    expect_reason(f, 3021, "other images");
+    compare(f, QCOW2("@new/a.raw"), NULL);
+    expect_reason(f, 3021, "not one qcow2 image");
+    put(f, "new/a.qcow2", head, sizeof(head));
+    compare(f, QCOW2("@new/a.qcow2"), NULL);
+    expect_codes(f, NONE);
+    head[79] = 4; /* an external data file */
+    put(f, "new/a.qcow2", head, sizeof(head));
+    compare(f, QCOW2("@new/a.qcow2"), NULL);
+    expect_reason(f, 3021, "not one qcow2 image");
+    head[79] = 0;
+    head[14] = 1; /* a backing file, whose name is at 256 */
+    put(f, "new/a.qcow2", head, sizeof(head));
+    compare(f, QCOW2("@new/a.qcow2"), NULL);
+    expect_reason(f, 3021, "not one qcow2 image");
+    /* The running VM has it raw; at its next start it would be more than that. */
+    compare(f, READ_ONLY("@new/a.qcow2", END), QCOW2("@new/a.qcow2"));
+    expect_reason(f, 3021, "not one qcow2 image");
+    compare(f,
+            "<disk type='file'><driver type='vmdk'/><source file='@new/a.raw'/>" END
+            "<target dev='vda'/><readonly/></disk>",
+            NULL);
+    expect_reason(f, 3021, "neither raw nor qcow2");
+}
+
+/* What another VM of this host writes to is not given to a guest: by no name, from neither of its
+ * definitions, as no kind of file. */
+static void test_readable_in_use(fixture *f, gconstpointer unused)
+{
+    g_autofree char *b = at(f, "new/b.raw"), *link = at(f, "new/link.raw");
+    g_autofree char *xml = NULL;
+    virDomainPtr other;
+
+    put(f, "new/a.raw", "x", 1);
+    put(f, "new/b.raw", "x", 1);
+    put(f, "new/c.raw", "x", 1);
+    g_assert_cmpint(symlink("b.raw", link), ==, 0);
+    xml = g_strdup_printf(DEFINITION("other", OTHER,
+                                     "<devices><disk type='file'><source file='%s'/>"
+                                     "<target dev='vda'/></disk><disk type='file'>"
+                                     "<source file='%s/new/c.raw'/><target dev='vdb'/><readonly/>"
+                                     "</disk></devices>"),
+                          b, f->dir);
+    other = virDomainDefineXML(f->host.conn, xml);
+    g_assert_nonnull(other);
+    compare(f, READ_ONLY("@new/a.raw", END), NULL);
+    expect_codes(f, NONE);
+    compare(f, READ_ONLY("@new/c.raw", END), NULL); /* the other only reads it, too */
+    expect_codes(f, NONE);
+    compare(f, READ_ONLY("@new/b.raw", END), NULL);
+    expect_reason(f, 3021, "used by another VM");
+    compare(f, CDROM("@new/link.raw"), NULL);
+    expect_reason(f, 3013, "used by another VM");
+    compare(f, READ_ONLY("@new/a.raw", END), READ_ONLY("@new/b.raw", ""));
+    expect_reason(f, 3021, "used by another VM");
+    compare(f,
+            "<interface type='user'><mac address='52:54:00:00:00:05'/><rom file='@new/b.raw'/>"
+            "</interface>",
+            NULL);
+    expect_reason(f, 4009, "used by another VM");
+    map(f, 0, "@old", "@new");
+    g_ptr_array_set_size(f->found, 0);
+    plan_them(f, MIB, disk(f, "vda", "@old/b.raw", "raw", END "<readonly/>"), NULL);
+    expect_codes(f, CODES(3021));
+    g_assert_cmpuint(f->media->len, ==, 0);
+    virDomainUndefine(other);
+    virDomainFree(other);
+}
+
+/* Drives whose medium is not a file at all are not empty. */
+static void test_drives(fixture *f, gconstpointer unused)
+{
+#define FLOPPY(type, source)                                                                       \
+    "<disk type='" type "' device='floppy'>" source "<target dev='fda'/></disk>"
+    compare(f, FLOPPY("file", ""), FLOPPY("file", ""));
+    expect_codes(f, NONE);
+    compare(f, FLOPPY("dir", "<source dir='/srv'/>"), NULL);
+    expect_codes(f, CODES(3010, 5006));
+    compare(f, FLOPPY("network", "<source protocol='http' name='x'/>"), NULL);
+    expect_codes(f, CODES(3010));
+    compare(f, FLOPPY("file", ""), FLOPPY("network", "<source protocol='http' name='x'/>"));
+    expect_codes(f, CODES(3018));
+}
+
+/* Told once, though both definitions have it; what only the stored one has is told as well. */
+static void test_unknown(fixture *f, gconstpointer unused)
+{
+    compare(f, "<newdevice/>", "<newdevice/>");
+    expect_reason(f, 5006, "<newdevice> in <devices>");
+    compare(f, "", "<hub type='usb'><x:y xmlns:x='x'/></hub>");
+    expect_reason(f, 5006, "<x:y> in <hub>");
+    compare(f, "<audio type='oss'/>", "<audio type='oss'/>");
+    expect_codes(f, CODES(5001));
+}
+
+/* What libvirt gives the VM at its next start is looked at like what it has now. */
+static void suit(fixture *f, const char *live_more, const char *stored_more)
+{
+    static const char format[] =
+        "<domain type='test'><name>s</name><uuid>ebab134f-7609-4580-b43d-5ae59ea22778</uuid>"
+        "<os><type arch='i686'>hvm</type></os>%s</domain>";
+    g_autofree char *live_xml = g_strdup_printf(format, live_more);
+    g_autofree char *stored_xml = g_strdup_printf(format, stored_more);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(vm) live = vm_parse(live_xml, &error);
+    g_autoptr(vm) stored = vm_parse(stored_xml, &error);
+    plan_rules rules = {0};
+    survey s = {&f->host, live, &rules, f->found, "zulu"};
+    g_autofree char *emulator = NULL;
+    g_auto(GStrv) security = NULL;
+
+    g_assert_no_error(error);
+    g_ptr_array_set_size(f->found, 0);
+    g_assert_true(suit_check(&s, stored, &emulator, &security, &error));
+    g_assert_no_error(error);
+    for (guint i = 0; i < f->found->len; i++)
+        g_test_message("%s", ((finding *)f->found->pdata[i])->text);
+}
+
+static void expect_code(const fixture *f, int code, const char *words)
+{
+    for (guint i = 0; i < f->found->len; i++) {
+        const finding *one = f->found->pdata[i];
+        if (one->code == code && strstr(one->text, words))
+            return;
     }
+    g_error("no FERRY-%d with \"%s\"", code, words);
+}
+
+static void test_suit_stored(fixture *f, gconstpointer unused)
+{
+    guint before;
+
+    suit(f, "<memory>1024</memory>", "<memory>1024</memory>");
+    before = f->found->len;
+    suit(f, "<memory>1024</memory>", "<memory unit='TiB'>900</memory>");
+    expect_code(f, 4001, "stored definition");
+    suit(f, "<memory>1024</memory>",
+         "<memory>1024</memory><cpu><numa><cell id='0' memory='900' unit='TiB'/></numa></cpu>");
+    expect_code(f, 4001, "stored definition");
+    suit(f, "<memory>1024</memory>",
+         "<memory unit='TiB'>900</memory><memoryBacking><hugepages/></memoryBacking>");
+    expect_code(f, 4010, "stored definition");
+    suit(
+        f, "<memory>1024</memory>",
+        "<memory>1024</memory><seclabel type='static' model='dac'><label>+0:+0</label></seclabel>");
+    expect_code(f, 4014, "label");
+    suit(f, "<memory>1024</memory>",
+         "<memory>1024</memory><seclabel type='dynamic' model='nosuch'/>");
+    expect_code(f, 4011, "nosuch");
+    suit(f, "<memory>1024</memory>", "<memory>1024</memory><seclabel type='dynamic' model='dac'/>");
+    g_assert_cmpuint(f->found->len, ==, before);
 }
 
 int main(int argc, char **argv)
@@ -568,6 +816,12 @@ int main(int argc, char **argv)
     g_test_add_func("/virt/disks/places", test_places);
     ADD("find-by-uuid", test_find);
     ADD("stored-writable", test_stored_writable);
+    ADD("readable/places", test_readable_places);
+    ADD("readable/chains", test_readable_chains);
+    ADD("readable/in-use", test_readable_in_use);
+    ADD("drives-that-are-not-empty", test_drives);
+    ADD("unknown-elements", test_unknown);
+    ADD("stored-memory-and-labels", test_suit_stored);
     ADD("prepare", test_prepare);
     ADD("prepare-takes-back", test_prepare_fails);
     ADD("abandon-untouched", test_abandon_untouched);

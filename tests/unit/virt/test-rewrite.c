@@ -272,16 +272,22 @@ static void test_twins(void)
     g_assert_cmpstr(((vm_nic *)m->nics->pdata[1])->switch_name, ==, "new-b");
 }
 
-static void test_with_vlans(void)
+static void test_with_live(void)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *text =
-        rewrite_with_vlans(SMALL("<interface type='network'><mac address='52:54:00:00:00:06'/>"
-                                 "<source network='n' portgroup='p'/></interface>"),
-                           SMALL("<interface type='bridge'><mac address='52:54:00:00:00:06'/>"
-                                 "<source network='n' portgroup='p' bridge='b'/>"
-                                 "<vlan><tag id='600'/></vlan></interface>"),
-                           &error);
+        rewrite_with_live(SMALL("<disk type='file'><source file='/a'/><target dev='vda'/></disk>"
+                                "<disk type='file'><source file='/b'/><target dev='vdb'/></disk>"
+                                "<interface type='network'><mac address='52:54:00:00:00:06'/>"
+                                "<source network='n' portgroup='p'/></interface>"),
+                          SMALL("<disk type='file'><source file='/b'/><target dev='vdb'/>"
+                                "<alias name='virtio-disk1'/></disk>"
+                                "<disk type='file'><source file='/a'/><target dev='vda'/>"
+                                "<alias name='ua-system'/></disk>"
+                                "<interface type='bridge'><mac address='52:54:00:00:00:06'/>"
+                                "<source network='n' portgroup='p' bridge='b'/>"
+                                "<vlan><tag id='600'/></vlan></interface>"),
+                          &error);
     g_autoptr(vm) m = text ? vm_parse(text, &error) : NULL;
 
     g_assert_no_error(error);
@@ -289,6 +295,8 @@ static void test_with_vlans(void)
     g_assert_cmpuint(nic->vlans->len, ==, 1);
     g_assert_cmpuint(g_array_index(nic->vlans, guint16, 0), ==, 600);
     g_assert_cmpstr(nic->portgroup, ==, "p");
+    g_assert_cmpstr(vm_find_disk(m, "vda")->alias, ==, "ua-system");
+    g_assert_cmpstr(vm_find_disk(m, "vdb")->alias, ==, "virtio-disk1");
 }
 
 static void test_too_long(void)
@@ -364,9 +372,10 @@ static void test_all_chains(void)
     g_autoptr(GPtrArray) disks = one_disk("vda", "/srv/a.raw", "raw");
     rewrite_rules rules = {.disks = disks};
     g_autofree char *text = rewrite(
-        SMALL("<disk type='file'><source file='/o'><backingStore type='file'><source file='/etc/s'/>"
-              "</backingStore></source><target dev='vda'/><backingStore/><backingStore type='file'>"
-              "<source file='/etc/s'/></backingStore><mirror/><mirror/></disk>"),
+        SMALL(
+            "<disk type='file'><source file='/o'><backingStore type='file'><source file='/etc/s'/>"
+            "</backingStore></source><target dev='vda'/><backingStore/><backingStore type='file'>"
+            "<source file='/etc/s'/></backingStore><mirror/><mirror/></disk>"),
         &rules);
 
     must_lack(text, "backingStore");
@@ -377,16 +386,16 @@ static void test_all_chains(void)
 /* Neither labels of a peer's choice nor no protection at all; what libvirt makes itself stays. */
 static void test_labels(void)
 {
-    g_autofree char *text = same(SMALL(
-        "<disk type='file'><source file='/a'><seclabel model='dac' relabel='no'/></source>"
-        "<target dev='vda'/></disk><serial type='file'><source path='/var/log/x'>"
-        "<seclabel model='dac'><label>root</label></seclabel></source></serial></devices>"
-        "<seclabel type='static' model='dac'><label>+0:+0</label></seclabel>"
-        "<seclabel type='none'/><seclabel type='none' model='apparmor'/>"
-        "<seclabel model='none'/><seclabel type='dynamic' model='dac' relabel='no'/>"
-        "<seclabel type='dynamic' model='selinux'><baselabel>b</baselabel></seclabel>"
-        "<seclabel type='dynamic' model='dac'><label>+0:+0</label></seclabel>"
-        "<seclabel type='dynamic' model='apparmor' relabel='yes'/><devices>"));
+    g_autofree char *text = same(
+        SMALL("<disk type='file'><source file='/a'><seclabel model='dac' relabel='no'/></source>"
+              "<target dev='vda'/></disk><serial type='file'><source path='/var/log/x'>"
+              "<seclabel model='dac'><label>root</label></seclabel></source></serial></devices>"
+              "<seclabel type='static' model='dac'><label>+0:+0</label></seclabel>"
+              "<seclabel type='none'/><seclabel type='none' model='apparmor'/>"
+              "<seclabel model='none'/><seclabel type='dynamic' model='dac' relabel='no'/>"
+              "<seclabel type='dynamic' model='selinux'><baselabel>b</baselabel></seclabel>"
+              "<seclabel type='dynamic' model='dac'><label>+0:+0</label></seclabel>"
+              "<seclabel type='dynamic' model='apparmor' relabel='yes'/><devices>"));
 
     must_lack(text, "label>");
     must_lack(text, "none");
@@ -410,7 +419,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virt/rewrite/security-port-emulator", test_dropped);
     g_test_add_func("/virt/rewrite/labels-of-a-peer's-choice", test_labels);
     g_test_add_func("/virt/rewrite/two-nics-one-mac", test_twins);
-    g_test_add_func("/virt/rewrite/vlans-of-a-network", test_with_vlans);
+    g_test_add_func("/virt/rewrite/what-only-the-live-one-has", test_with_live);
     g_test_add_func("/virt/rewrite/too-long", test_too_long);
     g_test_add_func("/virt/rewrite/mutations", test_mutations);
     return g_test_run();

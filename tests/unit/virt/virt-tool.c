@@ -281,8 +281,7 @@ static int move(virt_host *host, char **args)
     for (guint i = 0; i < made->disks->len; i++)
         g_strv_builder_add(names, ((plan_disk *)made->disks->pdata[i])->target);
     disks = g_strv_builder_end(names);
-    move_terms terms = {args[2], uri, disks_uri, (const char *const *)disks, made->live_xml,
-                        FALSE};
+    move_terms terms = {args[2], uri, disks_uri, (const char *const *)disks, made->live_xml, FALSE};
     watched w = {.domain = domain, .terms = &terms, .abort = args[5] != NULL};
     move_watch *watch = move_watch_suspend(domain, suspended, &w, &failure);
     if (!watch)
