@@ -7,6 +7,7 @@
 #include "base/uuid.h"
 #include "migrate/control.h"
 #include "net/networks.h"
+#include "relay/squeezed.h"
 
 #include <unistd.h>
 
@@ -149,8 +150,8 @@ gboolean source_open_session(source *self, GError **error)
         return FALSE;
     return session_listen(self->session, STREAM_RPC, self->work->rpc_socket, for_us, RPC_STREAMS,
                           rpc_codec_new, &self->judge, error) &&
-           session_listen(self->session, STREAM_MEMORY, memory, for_qemu, MEMORY_STREAMS, NULL, NULL,
-                          error) &&
+           session_listen(self->session, STREAM_MEMORY, memory, for_qemu, MEMORY_STREAMS,
+                          squeezed_codec_new, NULL, error) &&
            (!disks || session_listen(self->session, STREAM_DISK, disk, for_qemu, disks, NULL, NULL,
                                      error));
 }

@@ -6,6 +6,7 @@
 #include "migrate/budget.h"
 #include "migrate/control.h"
 #include "relay/rpc.h"
+#include "relay/squeezed.h"
 #include "virt/move.h"
 
 #include <string.h>
@@ -318,7 +319,7 @@ static gboolean open_session(target *self, GError **error)
         return FALSE;
     if (!session_offer(self->session, STREAM_RPC, virt_host_socket(self->host), 1, rpc_codec_new,
                        &self->judge, error) ||
-        !session_offer(self->session, STREAM_MEMORY, memory, 1, NULL, NULL, error) ||
+        !session_offer(self->session, STREAM_MEMORY, memory, 1, squeezed_codec_new, NULL, error) ||
         (count && !session_offer(self->session, STREAM_DISK, disk, count, NULL, NULL, error)))
         return FALSE;
     g_mutex_lock(&self->lock);
