@@ -135,7 +135,7 @@ char *virt_domain_live_xml(virt_domain *self, GError **error)
     g_autofree char *text = get_xml(self, VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE, error);
     g_autofree char *plain = text ? get_xml(self, VIR_DOMAIN_XML_SECURE, error) : NULL;
 
-    return plain ? rewrite_with_vlans(text, plain, error) : NULL;
+    return plain ? rewrite_with_live(text, plain, error) : NULL;
 }
 
 char *virt_domain_stored_xml(virt_domain *self, GError **error)

@@ -17,7 +17,7 @@ typedef struct {
 /* Errors: G_IO_ERROR_INVALID_DATA; a result longer than VM_XML_MAX is one. Caller frees. */
 char *rewrite_domain(const char *xml, const rewrite_rules *rules, GError **error);
 
-/* A running VM's migratable XML names a NIC's network and port group but not the VLANs these gave
- * it; the plain one does. Returns the former with <vlan> where it lacks it, so that a host without
- * that network can know. Caller frees. */
-char *rewrite_with_vlans(const char *migratable, const char *plain, GError **error);
+/* A running VM's migratable XML lacks two things that its plain one has: the VLANs that a NIC got from
+ * its network or port group, so that a host without that network can know; and the aliases of disks,
+ * by which QEMU's NBD server knows them. Returns the former with them. Caller frees. */
+char *rewrite_with_live(const char *migratable, const char *plain, GError **error);
