@@ -126,7 +126,8 @@ static void rewrite_virtualport(xmlNode *node, const plan_nic *nic)
 static void rewrite_nic(xmlNode *node, const plan_nic *nic)
 {
     xmlNode *source = xml_child(node, "source"), *target = xml_child(node, "target");
-    static const char *const gone[] = {"network", "bridge", "portgroup", "portid", "dev", "mode"};
+    static const char *const gone[] = {"network", "bridge", "portgroup", "portid",
+                                       "dev",     "mode",   "type",      "path"};
     g_autofree char *port = xml_attr(target, "dev");
 
     if (port && (nic->drop_port || g_str_has_prefix(port, "vnet")))
@@ -148,17 +149,6 @@ static void rewrite_nic(xmlNode *node, const plan_nic *nic)
     rewrite_vlans(node, nic);
 }
 
-/* A peer may ask for this host's protection, with labels that libvirt makes here, but choose neither
- * the labels nor to have none. */
-static gboolean asks_protection(const xmlNode *label, const char *model)
-{
-    g_autofree char *type = xml_attr(label, "type");
-
-    return (!type || !strcmp(type, "dynamic")) && g_strcmp0(model, "none") &&
-           !xml_attr_is(label, "relabel", "no") && !xml_child(label, "label") &&
-           !xml_child(label, "baselabel") && !xml_child(label, "imagelabel");
-}
-
 static void rewrite_security(xmlNode *domain, const char *const *models)
 {
     xmlNode *next;
@@ -166,11 +156,12 @@ static void rewrite_security(xmlNode *domain, const char *const *models)
     for (xmlNode *n = xml_child(domain, "seclabel"); n; n = next) {
         g_autofree char *model = xml_attr(n, "model");
         next = xml_next(n);
-        if ((models && model && g_strv_contains(models, model)) || !asks_protection(n, model))
+        if ((models && model && g_strv_contains(models, model)) ||
+            !vm_label_asks_protection(n, FALSE))
             xml_drop(n);
     }
-    for (xmlNode *n = xml_child(domain, "devices"); n; n = xml_next(n))
-        drop_all(n, "seclabel");
+    drop_all(xml_child(domain, "devices"), "seclabel");
+    drop_all(xml_child(domain, "os"), "seclabel");
 }
 
 static char *finish(xmlDoc *doc, GError **error)
