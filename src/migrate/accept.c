@@ -108,7 +108,7 @@ gboolean accept_commit(target *self)
     if (!loaded)
         g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_FAILED,
                             "a commit token came before the guest");
-    else
+    else if (intake_verify(self, &error))
         guest = find_paused(self, &error);
     if (guest && status_commit(self->status, DECISION_ACCEPTED, self->token, &error) &&
         resume(guest, &error)) {

@@ -82,6 +82,7 @@ landing_request *landing_request_from_json(JsonObject *object, GError **error)
         !json_get_string(object, "live_xml", &live, error) ||
         !json_opt_string(object, "stored_xml", &stored, NULL, error) ||
         !json_opt_bool(object, "autostart", &self->autostart, FALSE, error) ||
+        !json_opt_bool(object, "read_back", &self->read_back, FALSE, error) ||
         !json_opt_map(object, "switches", &self->switch_keys, &self->switch_values, error) ||
         !json_opt_map(object, "storage", &self->storage_keys, &self->storage_values, error) ||
         !json_opt_map(object, "formats", &self->format_keys, &self->format_values, error))
@@ -113,6 +114,7 @@ JsonObject *landing_request_to_json(const landing_request *self)
     if (self->stored_xml)
         json_object_set_string_member(object, "stored_xml", self->stored_xml);
     json_object_set_boolean_member(object, "autostart", self->autostart);
+    json_object_set_boolean_member(object, "read_back", self->read_back);
     for (guint i = 0; i < self->machine->disks->len; i++) {
         const vm_disk *disk = self->machine->disks->pdata[i];
         JsonObject *sizes;

@@ -12,6 +12,7 @@ typedef struct {
     char *host_uuid; /* the source's */
     char *live_xml, *stored_xml; /* stored: NULL for a transient VM */
     gboolean autostart;
+    gboolean read_back; /* the disks are read from their media before the guest runs on them */
     vm *machine; /* live_xml understood, with the sizes of its disks filled in */
     GStrv switch_keys, switch_values, storage_keys, storage_values, format_keys, format_values;
 } landing_request;

@@ -3,6 +3,7 @@
 #pragma once
 #include "migrate/target.h"
 #include "relay/permit.h"
+#include "relay/sink.h"
 
 struct target {
     const job *work;
@@ -15,6 +16,7 @@ struct target {
     plan *made;
     permit *allowed; /* used in the rpc stream's thread, and after the session has ended */
     rpc_judge judge;
+    sink *intake; /* of the disks' streams; NULL: there are none */
     session *session;
     gboolean prepared; /* the disks are ours */
 
@@ -24,6 +26,7 @@ struct target {
     gboolean arrived;      /* at least one channel has been up */
     gboolean loaded;       /* libvirt has answered Finish3 with success: the guest is here, paused */
     gboolean session_over;
+    gboolean spoiled;      /* a disk cannot be what it was at the source: the landing ends */
     gboolean done;         /* the source says it is tidy */
     gboolean settled;      /* accepted or refused: durable, and acted upon */
     gboolean accepted;
@@ -33,6 +36,12 @@ struct target {
     guint64 told;          /* the share, as the source knows it */
     guint connecting;      /* threads doing TLS for a new connection */
 };
+
+/* Before the session is offered anything: what the disks' streams are written to. */
+gboolean intake_open(target *self, const char *nbd_socket, GError **error);
+/* The guest is loaded: is every disk, to the last write, what the source had (I4)? Waits for what is still on its way. FALSE also
+ * sets the status's error. */
+gboolean intake_verify(target *self, GError **error);
 
 /* Decides: the token is here. Accepts if the guest is loaded and paused, and starts it; else refuses. Either is durable before
  * anybody is told. Returns whether the guest is ours. */

@@ -55,6 +55,7 @@ void target_free(target *self)
     if (!self)
         return;
     session_free(self->session);
+    sink_free(self->intake);
     permit_free(self->allowed);
     plan_free(self->made);
     virt_host_close(self->host);
@@ -320,7 +321,9 @@ static gboolean open_session(target *self, GError **error)
     if (!session_offer(self->session, STREAM_RPC, virt_host_socket(self->host), 1, rpc_codec_new,
                        &self->judge, error) ||
         !session_offer(self->session, STREAM_MEMORY, memory, 1, squeezed_codec_new, NULL, error) ||
-        (count && !session_offer(self->session, STREAM_DISK, disk, count, NULL, NULL, error)))
+        (count && (!intake_open(self, disk, error) ||
+                   !session_offer(self->session, STREAM_DISK, NULL, count, sink_codec_new,
+                                  self->intake, error))))
         return FALSE;
     g_mutex_lock(&self->lock);
     self->landed = TRUE;
@@ -364,7 +367,8 @@ static gboolean wait_for_token(target *self)
     gboolean token;
 
     g_mutex_lock(&self->lock);
-    while (!self->token && !self->session_over && !status_is_cancelled(self->status)) {
+    while (!self->token && !self->session_over && !self->spoiled &&
+           !status_is_cancelled(self->status)) {
         session_stats stats;
 
         tell_share(self);

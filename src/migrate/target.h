@@ -3,6 +3,7 @@
  * worker's threads leave word for it under one lock.
  *
  *   target.c   the order of things: plan, prepare, wait for what comes, accept or refuse, tidy
+ *   intake.c   what the disks' streams are written to, and whether it is what was sent
  *   accept.c   the commit: durable accept, start, proof of life; or durable refusal
  */
 #pragma once

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The disks that arrive in a landing: what their streams are written to, and whether all of it is
+ * what the source sent (I4). */
+#include "migrate/target-inside.h"
+
+#include "base/log.h"
+#include "migrate/control.h"
+
+#define LOG_AREA "target"
+
+/* The last FLUSH may still be on its way when the token is here: they come by different streams. */
+#define SEAL_TIMEOUT_MS 15000
+
+/* Both sides' users are to read which disk it was, and why; the landing ends. */
+static void on_error(gboolean verify, const char *text, void *user)
+{
+    target *self = user;
+    session *to = g_atomic_pointer_get(&self->session);
+
+    status_set_error(self->status, verify ? "verify-failed" : "disk-failed", "%s", text);
+    if (to)
+        (void)control_send(to, CONTROL_ABORT, text, NULL);
+    g_mutex_lock(&self->lock);
+    self->spoiled = TRUE;
+    g_cond_broadcast(&self->changed);
+    g_mutex_unlock(&self->lock);
+}
+
+gboolean intake_open(target *self, const char *nbd_socket, GError **error)
+{
+    const GPtrArray *disks = self->made->disks;
+    g_autofree sink_disk *table = g_new0(sink_disk, disks->len);
+    sink_setup setup = {.disks = table,
+                        .count = disks->len,
+                        .nbd_socket = nbd_socket,
+                        .ledger_directory =
+                            self->asked->read_back ? self->work->conf->state_dir : NULL,
+                        .on_error = on_error,
+                        .user = self};
+
+    for (guint i = 0; i < disks->len; i++) {
+        const plan_disk *disk = disks->pdata[i];
+
+        if (!disk->export) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                        "libvirt at the source gives no alias of disk %s", disk->target);
+            return FALSE;
+        }
+        table[i] = (sink_disk){.export = disk->export,
+                               .what = disk->target,
+                               .path = disk->new_path,
+                               .format = disk->new_format,
+                               .size = disk->capacity};
+    }
+    self->intake = sink_new(&setup, error);
+    return self->intake != NULL;
+}
+
+gboolean intake_verify(target *self, GError **error)
+{
+    gboolean good;
+
+    if (!self->intake)
+        return TRUE;
+    good = sink_wait_sealed(self->intake, SEAL_TIMEOUT_MS, error);
+    if (good && self->asked->read_back) {
+        status_set_waiting(self->status, "the disks to be read back from their media");
+        good = sink_read_back(self->intake, error);
+        status_set_waiting(self->status, NULL);
+    }
+    if (!good)
+        status_set_error(self->status, "verify-failed", "%s", (*error)->message);
+    return good;
+}
