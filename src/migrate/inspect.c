@@ -75,7 +75,8 @@ static gboolean check_disks_writable(source *self)
         g_autofree char *parent = NULL;
         g_autofree char *text = NULL;
 
-        if (!vm_disk_is_copied(disk) || strcmp(disk->type, "file"))
+        /* Files only, of a pool or not; others are the target's to refuse. */
+        if (!vm_disk_is_copied(disk) || (strcmp(disk->type, "file") && strcmp(disk->type, "volume")))
             continue;
         parent = g_path_get_dirname(disk->source);
         if (access(parent, W_OK) == 0)
@@ -95,6 +96,7 @@ static gboolean describe_vm(source *self, GError **error)
 
     landing->id = g_strdup(self->work->id);
     landing->dry_run = self->compare;
+    landing->read_back = self->asked->read_back;
     landing->switch_keys = g_strdupv(self->asked->switch_keys);
     landing->switch_values = g_strdupv(self->asked->switch_values);
     landing->storage_keys = g_strdupv(self->asked->storage_keys);

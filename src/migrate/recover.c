@@ -46,15 +46,18 @@ static void reopen(void *user)
 static landing_request *journaled_landing(const journal_entry *entry, GError **error)
 {
     g_autoptr(JsonObject) details = json_parse(entry->details ? entry->details : "{}", -1, error);
-    JsonObject *landing;
+    g_autoptr(landing_request) asked = NULL;
+    JsonObject *landing, *paths;
 
     if (!details)
         return NULL;
     if (!json_object_has_member(details, "landing") && entry->decision == DECISION_NONE)
         return NULL;
-    return json_get_object(details, "landing", &landing, error)
-               ? landing_request_from_json(landing, error)
-               : NULL;
+    if (!json_get_object(details, "landing", &landing, error) ||
+        !json_get_object(details, "paths", &paths, error))
+        return NULL;
+    asked = landing_request_from_json(landing, error);
+    return asked && vm_take_paths(asked->machine, paths, error) ? g_steal_pointer(&asked) : NULL;
 }
 
 static plan *journaled_plan(const journal_entry *entry, GError **error)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "migrate/control.h"
 #include "migrate/insist.h"
+#include "virt/pools.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,6 +47,23 @@ static gboolean keep_disk(source *self, journal *book, const char *path, gint64 
     if (rename(path, name) < 0 && !(errno == ENOENT && access(name, F_OK) == 0))
         return fdio_error(error, errno, "%s: rename to %s", path, name);
     return fdio_sync_parent(name, error);
+}
+
+/* A pool lists its volumes as it last saw them. */
+static void refresh_pools(source *self)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_autoptr(virt_host) host = virt_host_open(self->work->conf->libvirt_socket, NULL);
+    g_auto(GStrv) paths = NULL;
+
+    for (guint i = 0; i < self->landing->machine->disks->len; i++) {
+        const vm_disk *disk = self->landing->machine->disks->pdata[i];
+        if (vm_disk_is_copied(disk))
+            g_strv_builder_add(builder, disk->source);
+    }
+    paths = g_strv_builder_end(builder);
+    if (host)
+        pools_refresh(host, (const char *const *)paths);
 }
 
 /* Looked up anew: libvirtd may have been restarted, and a transient VM is gone with its guest. */
@@ -100,6 +118,7 @@ static gboolean retire(void *user, GError **error)
             return FALSE;
         g_ptr_array_add(kept, kept_name(self, disk->source));
     }
+    refresh_pools(self);
     g_ptr_array_add(kept, NULL);
     status_set_way_back(self->status, until, (const char *const *)kept->pdata);
     return TRUE;
@@ -139,6 +158,7 @@ static gboolean delete_disks(void *user, GError **error)
         if (!journal_forget(book, name, error))
             return FALSE;
     }
+    refresh_pools(self);
     status_set_way_back(self->status, 0, none);
     return TRUE;
 }

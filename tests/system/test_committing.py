@@ -2,11 +2,13 @@
 """The commit point when the migration networks fail under it: one copy runs in the end, and only one ever did."""
 
 import os
+import re
+import signal
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from ferrytest import STORAGE, SWITCHES, FerryCase, wait_until  # noqa: E402
+from ferrytest import SSD, STORAGE, SWITCHES, FerryCase, vm, wait_until  # noqa: E402
 
 ASAN = True
 
@@ -18,14 +20,14 @@ class Committing(FerryCase):
         for name in ("alpha:mig0", "alpha:mig1"):
             getattr(self.lab.link(name), action)(*arguments)
 
-    def hold_before_the_reply(self):
+    def hold_before_the_reply(self, guest=None, storage=STORAGE):
         """A move whose guest is stopped, and whose target libvirt does not answer Finish3 yet."""
-        guest = self.new_guest()
+        guest = guest or self.new_guest()
         self.links("limit", "100mbit")
         self.addCleanup(self.links, "unlimited")
         self.addCleanup(self.links, "restore")
         self.witness.guest(guest, "set dirty=200")
-        move = self.start_move(guest, *SWITCHES, *STORAGE)
+        move = self.start_move(guest, *SWITCHES, *storage)
         self.wait_phase(move, "synchronizing")
         go = self.stopped(self.zulu, "libvirtd")
         self.witness.guest(guest, "set dirty=0")
@@ -71,6 +73,54 @@ class Committing(FerryCase):
         mgmt.restore()
         self.links("restore")
         self.end_where_the_journals_say(guest, move)
+
+    def guest_in_a_pool(self):
+        """Its disk is named by pool and volume; no path is in its definition."""
+        self.alpha.define_pool("deep", "/srv/deep")
+        self.addCleanup(lambda: (self.alpha.virsh("pool-destroy", "deep"),
+                                 self.alpha.virsh("pool-undefine", "deep")))
+        guest = self.new_guest(start=False, disks=(vm.Disk("/srv/deep/one.qcow2"),))
+        self.alpha.virsh("pool-refresh", "deep")
+        xml, count = re.subn(r"<disk type='file'(.*?)<source file='[^']*'/>",
+                             r"<disk type='volume'\1<source pool='deep' volume='one.qcow2'/>",
+                             self.alpha.virsh("dumpxml", "--inactive", guest.name), flags=re.DOTALL)
+        self.assertEqual(count, 1)
+        self.alpha.write("/run/volume.xml", xml)
+        self.alpha.virsh("define", "/run/volume.xml")
+        guest.start()
+        self.witness.watch(guest)
+        wait_until(lambda: self.records_or_none(guest), 180, "the guest to be heard")
+        return guest
+
+    def test_the_source_dies_after_the_give_up_of_a_vm_in_a_pool(self):
+        """Where the volume lies is known to the journal alone: libvirt has no guest any more to tell it of."""
+        guest = self.guest_in_a_pool()
+        self.addCleanup(self.alpha.run, ["sh", "-c", "rm -f /srv/deep/*"])
+        guest, move, go = self.hold_before_the_reply(guest, ("--storage", f"vda={SSD}"))
+        mgmt = self.lab.link("alpha:mgmt")
+        self.addCleanup(mgmt.restore)
+        self.links("cut", "out")
+        mgmt.cut()
+        go()
+        wait_until(lambda: self.status(move)["waiting"], 90, "the source to wait for the target's word")
+        self.assertEqual(self.status(move)["phase"], "committing")
+        dead = self.alpha.workers()
+        for pid in dead:
+            self.alpha.kill(pid, signal.SIGKILL)
+        wait_until(lambda: set(self.alpha.workers()) - set(dead), 60, "a worker that recovers")
+        mgmt.restore()
+        self.links("restore")
+        last = self.wait_final(move)
+        self.assertEqual(last["phase"], "completed", last["error"])
+        self.assert_runs_at(guest, self.zulu)
+        self.assertIsNone(guest.state(self.alpha))
+        kept = f"/srv/deep/one.qcow2.ferry-{move[:8]}"
+        self.assertEqual(last["way_back"]["disks"], [kept])
+        self.assertEqual(self.alpha.out("sh", "-c", "ls /srv/deep/*"), kept)
+        # The pool has looked again.
+        listed = self.alpha.virsh("vol-list", "deep")
+        self.assertIn(os.path.basename(kept), listed)
+        self.assertNotIn("/srv/deep/one.qcow2\n", listed + "\n")
 
     def test_the_reply_does_not_arrive(self):
         """No reply, no give-up: the source goes on, and the target forgets the guest it has loaded."""
