@@ -22,6 +22,9 @@ void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS])
         {"mirror", 0, 0, G_OPTION_ARG_STRING, &self->mirror,
          "background: the guest never waits for the target; synchronous: it does",
          "background|synchronous"},
+        {"verify", 0, 0, G_OPTION_ARG_STRING, &self->verify,
+         "transfer: what arrives is compared; readback: what was written, too",
+         "transfer|readback"},
         {"bandwidth", 0, 0, G_OPTION_ARG_STRING, &self->bandwidth,
          "At most so much a second: 100MiB/s or 100M, 800Mbit/s; none", "RATE"},
         {"latency-guard", 0, 0, G_OPTION_ARG_STRING, &self->latency_guard,
@@ -37,6 +40,7 @@ void ask_clear(ask *self)
     g_clear_pointer(&self->formats, g_strfreev);
     g_clear_pointer(&self->way_back, g_free);
     g_clear_pointer(&self->mirror, g_free);
+    g_clear_pointer(&self->verify, g_free);
     g_clear_pointer(&self->bandwidth, g_free);
     g_clear_pointer(&self->latency_guard, g_free);
 }
@@ -100,6 +104,20 @@ static gboolean add_limits(JsonObject *request, const ask *self, GError **error)
     return TRUE;
 }
 
+static gboolean add_choice(JsonObject *request, const char *option, const char *given,
+                           const char *one, const char *other, GError **error)
+{
+    if (!given)
+        return TRUE;
+    if (strcmp(given, one) && strcmp(given, other)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--%s '%s': %s or %s is expected", option, given, one, other);
+        return FALSE;
+    }
+    json_object_set_string_member(request, option, given);
+    return TRUE;
+}
+
 JsonObject *ask_request(const ask *self, const char *vm, const char *target, GError **error)
 {
     g_autoptr(JsonObject) request = json_object_new();
@@ -121,13 +139,8 @@ JsonObject *ask_request(const ask *self, const char *vm, const char *target, GEr
         }
         json_object_set_int_member(request, "way_back", (gint64)hours);
     }
-    if (self->mirror) {
-        if (strcmp(self->mirror, "background") && strcmp(self->mirror, "synchronous")) {
-            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                        "--mirror '%s': background or synchronous is expected", self->mirror);
-            return NULL;
-        }
-        json_object_set_string_member(request, "mirror", self->mirror);
-    }
+    if (!add_choice(request, "mirror", self->mirror, "background", "synchronous", error) ||
+        !add_choice(request, "verify", self->verify, "transfer", "readback", error))
+        return NULL;
     return add_limits(request, self, error) ? g_steal_pointer(&request) : NULL;
 }

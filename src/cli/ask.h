@@ -11,11 +11,12 @@ typedef struct {
     GStrv switches, storage, formats; /* as given, "FROM=TO"; NULL: none */
     char *way_back;                   /* as given; NULL: the host's setting */
     char *mirror;                     /* as given; NULL: background */
+    char *verify;                     /* as given; NULL: transfer */
     char *bandwidth, *latency_guard;  /* as given; NULL: the host's settings */
 } ask;
 
 /* Fills in ASK_OPTIONS entries of `entries`, which show into `self`. */
-#define ASK_OPTIONS 7
+#define ASK_OPTIONS 8
 void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS]);
 void ask_clear(ask *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ask, ask_clear)

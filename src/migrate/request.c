@@ -13,7 +13,7 @@
 #define WAY_BACK_MAX 8760
 
 static const char *const members[] = {"id",       "vm",      "target",   "switches",
-                                      "storage",  "formats", "way_back", "mirror",
+                                      "storage",  "formats", "way_back", "mirror", "verify",
                                       "bandwidth", "latency_guard", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -192,6 +192,7 @@ request *request_from_json(JsonObject *object, GError **error)
         !json_get_string(object, "target", &target, error) ||
         !json_opt_int(object, "way_back", 0, WAY_BACK_MAX, &self->way_back, -1, error) ||
         !take_choice(object, "mirror", "background", "synchronous", &self->synchronous, error) ||
+        !take_choice(object, "verify", "transfer", "readback", &self->read_back, error) ||
         !request_limits_from_json(object, &self->limits, error) ||
         !take_map(object, "switches", &self->switch_keys, &self->switch_values,
                   request_check_switch, error) ||
@@ -234,6 +235,8 @@ JsonObject *request_to_json(const request *self)
         json_object_set_int_member(object, "way_back", self->way_back);
     if (self->synchronous)
         json_object_set_string_member(object, "mirror", "synchronous");
+    if (self->read_back)
+        json_object_set_string_member(object, "verify", "readback");
     request_limits_to_json(&self->limits, object);
     return object;
 }

@@ -19,6 +19,7 @@ typedef struct {
     GStrv format_keys, format_values;   /* "formats": {"vda": "raw", "*": "qcow2"} */
     gint64 way_back;                    /* "way_back": hours, 0 to 8760; -1: the host's setting */
     gboolean synchronous;               /* "mirror": "background" (default) or "synchronous" */
+    gboolean read_back;                 /* "verify": "transfer" (default) or "readback" */
     request_limits limits;              /* not said: the host's settings */
 } request;
 

@@ -30,6 +30,7 @@ static void test_request(void)
                    RULES((char *)"/var/lib/libvirt/images=/srv/ssd", (char *)"vdb=pool:fast"),
                .formats = RULES((char *)"*=qcow2", (char *)"vda=raw"),
                .way_back = (char *)"0",
+               .verify = (char *)"readback",
                .bandwidth = (char *)"800Mbit/s",
                .latency_guard = (char *)"off"};
 
@@ -39,7 +40,7 @@ static void test_request(void)
           "\"switches\":{\"vSwitch-VLAN500\":\"Converged:500\",\"52:54:00:00:00:06\":\"Converged:"
           "600,601\"},"
           "\"storage\":{\"/var/lib/libvirt/images\":\"/srv/ssd\",\"vdb\":\"pool:fast\"},"
-          "\"formats\":{\"*\":\"qcow2\",\"vda\":\"raw\"},\"way_back\":0,"
+          "\"formats\":{\"*\":\"qcow2\",\"vda\":\"raw\"},\"way_back\":0,\"verify\":\"readback\","
           "\"bandwidth\":100000000,\"latency_guard\":0.0}",
           NULL);
 }
@@ -76,6 +77,7 @@ static void test_mistakes(void)
         {NULL, NULL, NULL, NULL, "--mirror 'fast': background or synchronous", "fast"},
     };
     ask bare = {.bandwidth = (char *)"100"}, small = {.latency_guard = (char *)"1"};
+    ask unknown = {.verify = (char *)"no"};
     ask twice = {.switches = RULES((char *)"a=b", (char *)"a=c")};
 
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -88,6 +90,7 @@ static void test_mistakes(void)
     }
     check(&bare, NULL, "--bandwidth '100': the unit is missing");
     check(&small, NULL, "--latency-guard '1': a factor from 1.1 to 100");
+    check(&unknown, NULL, "--verify 'no': transfer or readback");
     check(&twice, NULL, "--switch says twice where 'a' goes");
 }
 

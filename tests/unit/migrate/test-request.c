@@ -31,7 +31,7 @@ static void a_full_request_survives_a_round_trip(void)
         "\"switches\":{\"vSwitch-VLAN500\":\"Converged:500\",\"52:54:00:00:00:05\":\"br0\","
         "\"trunk\":\"Converged:1,4094\"},"
         "\"storage\":{\"/var/lib/libvirt/images\":\"/srv/ssd\",\"vdb\":\"pool:fast\"},"
-        "\"formats\":{\"vda\":\"raw\",\"*\":\"qcow2\"},\"way_back\":0}";
+        "\"formats\":{\"vda\":\"raw\",\"*\":\"qcow2\"},\"way_back\":0,\"verify\":\"readback\"}";
     g_autoptr(GError) error = NULL;
     g_autoptr(request) r = parse(json, &error);
     g_autoptr(JsonObject) back = NULL;
@@ -104,6 +104,7 @@ static void nonsense_is_refused_by_name(void)
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"storrage\":{}}", "storrage");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"id\":\"5d0f\"}", "\"id\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"mirror\":\"fast\"}", "\"mirror\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"verify\":\"no\"}", "\"verify\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"bandwidth\":100}", "\"bandwidth\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"bandwidth\":-1}", "\"bandwidth\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"bandwidth\":\"100M\"}", "\"bandwidth\"");
