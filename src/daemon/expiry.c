@@ -52,7 +52,7 @@ static int open_parent(char **parts, guint count)
     return g_steal_fd(&fd);
 }
 
-gboolean expiry_delete(const char *path, gboolean *deleted, GError **error)
+gboolean expiry_delete(const char *path, gint64 *bytes, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(path, "/", -1);
     guint count = g_strv_length(parts);
@@ -60,7 +60,7 @@ gboolean expiry_delete(const char *path, gboolean *deleted, GError **error)
     fdio_auto parent = -1;
     struct stat info;
 
-    *deleted = FALSE;
+    *bytes = -1;
     if (*path != '/' || !strstr(name, ".ferry-") ||
         g_strv_contains((const char *const *)parts, "..")) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME,
@@ -77,7 +77,30 @@ gboolean expiry_delete(const char *path, gboolean *deleted, GError **error)
     }
     if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
         return fdio_error(error, errno, "%s: delete", path);
-    *deleted = TRUE;
+    *bytes = (gint64)info.st_blocks * 512;
+    return TRUE;
+}
+
+static gboolean drop(const char *path, void *bytes, GError **error)
+{
+    return expiry_delete(path, bytes, error);
+}
+
+gboolean expiry_drop(journal *book, const journal_kept *kept, gint64 *bytes, GError **error)
+{
+    gboolean in_use;
+
+    *bytes = -1;
+    if (!journal_drop(book, kept, drop, bytes, &in_use, error))
+        return FALSE;
+    if (in_use) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY, "%s: the VM it is of is landing here",
+                    kept->path);
+        return FALSE;
+    }
+    if (*bytes >= 0)
+        log_notice("%s, kept since migration %.8s (%s), was deleted", kept->path, kept->id,
+                   kept->kind);
     return TRUE;
 }
 
@@ -89,19 +112,14 @@ guint expiry_run(expiry *self, journal *book, gint64 now, GError **error)
     for (guint i = 0; expired && i < expired->len; i++) {
         const journal_kept *kept = expired->pdata[i];
         g_autoptr(GError) problem = NULL;
-        gboolean deleted;
-        if (!expiry_delete(kept->path, &deleted, &problem)) {
-            if (g_hash_table_add(self->complained, g_strdup(kept->path)))
-                log_warning("not deleted: %s", problem->message);
-            continue;
+        gint64 bytes;
+        if (expiry_drop(book, kept, &bytes, &problem)) {
+            g_hash_table_remove(self->complained, kept->path);
+            count += bytes >= 0;
+        } else if (!g_error_matches(problem, G_IO_ERROR, G_IO_ERROR_BUSY) &&
+                   g_hash_table_add(self->complained, g_strdup(kept->path))) {
+            log_warning("not deleted: %s", problem->message);
         }
-        if (!journal_forget(book, kept->path, error))
-            break;
-        g_hash_table_remove(self->complained, kept->path);
-        count += deleted;
-        if (deleted)
-            log_notice("%s, kept since migration %.8s (%s), was deleted", kept->path, kept->id,
-                       kept->kind);
     }
     return count;
 }

@@ -433,6 +433,20 @@ GPtrArray *journal_list(journal *self, gboolean unfinished_only, guint most, GEr
                 any_entry_free, error);
 }
 
+journal_entry *journal_last_handover(journal *self, const char *vm, GError **error)
+{
+    g_autofree char *uuid = g_ascii_strdown(vm, -1);
+    g_autoptr(GPtrArray) found =
+        rows(self,
+             statement(self, error,
+                       ENTRY_COLUMNS "WHERE (vm = ?1 OR vm_uuid = ?2) AND decision IN (?3, ?4)"
+                                     " ORDER BY began DESC LIMIT 1",
+                       "ssii", vm, uuid, (gint64)DECISION_GIVEN_UP, (gint64)DECISION_ACCEPTED),
+             any_entry_from_row, any_entry_free, error);
+
+    return found && found->len ? g_ptr_array_steal_index(found, 0) : NULL;
+}
+
 /* Without symbolic links but for the last part. A directory that is not there stays as it is called. */
 static char *resolved(const char *path)
 {
@@ -484,4 +498,46 @@ GPtrArray *journal_kept_list(journal *self, gint64 expired_at, GError **error)
                           " WHERE ?1 = 0 OR until <= ?1 ORDER BY until, path",
                           "i", expired_at),
                 kept_from_row, kept_free, error);
+}
+
+/* Is the VM landing here? */
+static gboolean is_landing(journal *self, const char *vm_uuid, gboolean *landing, GError **error)
+{
+    sqlite3_stmt *query = statement(self, error,
+                                    "SELECT 1 FROM migrations WHERE ended = 0 AND role = 'target'"
+                                    " AND vm_uuid = ?1 LIMIT 1",
+                                    "s", vm_uuid);
+    int code;
+
+    if (!query)
+        return FALSE;
+    code = sqlite3_step(query);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        failed(self, error);
+    sqlite3_finalize(query);
+    *landing = code == SQLITE_ROW;
+    return code == SQLITE_ROW || code == SQLITE_DONE;
+}
+
+gboolean journal_drop(journal *self, const journal_kept *file,
+                      gboolean (*drop)(const char *path, void *user, GError **error), void *user,
+                      gboolean *in_use, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    gboolean ok;
+
+    *in_use = FALSE;
+    /* Whoever begins a landing waits for the end of this. */
+    if (!begin(self, "drop", error))
+        return FALSE;
+    ok = is_landing(self, file->vm_uuid, in_use, &local) &&
+         (*in_use || (drop(file->path, user, &local) &&
+                      finish(self,
+                             statement(self, &local, "DELETE FROM kept WHERE path = ?1", "s",
+                                       file->path),
+                             &local)));
+    ok = end(self, ok, local ? NULL : &local);
+    if (!ok)
+        g_propagate_error(error, g_steal_pointer(&local));
+    return ok;
 }

@@ -57,6 +57,9 @@ gboolean journal_end(journal *self, const char *id, const char *phase, const cha
 journal_entry *journal_find(journal *self, const char *id, GError **error);
 /* Newest first; unfinished ones only, or the last `most`. Elements are owned by the array. */
 GPtrArray *journal_list(journal *self, gboolean unfinished_only, guint most, GError **error);
+/* The latest migration that changed whose this VM (name or UUID) is: given up here, or accepted. It may not have ended
+ * yet. NULL without error: there is none. */
+journal_entry *journal_last_handover(journal *self, const char *vm, GError **error);
 
 /* Files kept for a time: the source's disks as the way back, landed data for the next try. Of their absolute paths
  * the directory is resolved when they are kept and forgotten: rows hold no symbolic link on the way, so that whoever
@@ -72,3 +75,9 @@ typedef struct {
 gboolean journal_keep(journal *self, const journal_kept *file, GError **error); /* replaces a row of the same path */
 gboolean journal_forget(journal *self, const char *path, GError **error);
 GPtrArray *journal_kept_list(journal *self, gint64 expired_at /* 0: all */, GError **error);
+/* Deletes a kept file for good: `drop` does, FALSE with an error if it cannot, and then the row goes, in one transaction.
+ * Not while the VM it is of is landing on this host, which may be reading it: then *in_use is TRUE, and so is what is
+ * returned. No landing can begin in between. */
+gboolean journal_drop(journal *self, const journal_kept *file,
+                      gboolean (*drop)(const char *path, void *user, GError **error), void *user,
+                      gboolean *in_use, GError **error);

@@ -101,7 +101,7 @@ static void links_and_strangers_stay(fixture *f, gconstpointer data)
     g_autofree char *through = path_of(f, "way/d.ferry-landed"),
                     *dir = path_of(f, "e.ferry-landed");
     g_autofree char *dots = g_strdup_printf("%s/real/../real/d.ferry-landed", f->dir);
-    gboolean deleted;
+    gint64 bytes;
 
     g_assert_cmpint(symlink(victim, link), ==, 0);
     g_assert_cmpint(mkdir(real, 0700), ==, 0);
@@ -115,7 +115,7 @@ static void links_and_strangers_stay(fixture *f, gconstpointer data)
     g_assert_cmpint(symlink(real, way), ==, 0);
     keep(f, dir, 1);
     keep(f, "relative.ferry-landed", 1);
-    g_assert_false(expiry_delete(dots, &deleted, NULL));
+    g_assert_false(expiry_delete(dots, &bytes, NULL));
     g_assert_cmpint(sweep(f, e, 100), ==, 0);
     g_assert_true(g_file_test(victim, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
@@ -142,6 +142,39 @@ static void a_directory_behind_a_link_is_no_stranger(fixture *f, gconstpointer d
     g_assert_cmpint(kept_count(f), ==, 0);
 }
 
+/* A VM on its way back reads what is kept of it: that stays until it has landed, whatever its time. */
+static void what_a_landing_may_read_stays(fixture *f, gconstpointer data)
+{
+    g_autoptr(expiry) e = expiry_new();
+    g_autofree char *path = make(f, "a.qcow2.ferry-5d0f1c2e");
+    journal_entry landing = {.id = (char *)"5d0f1c2e-0000-4000-8000-00000000000c",
+                             .role = (char *)"target",
+                             .vm = (char *)"web01",
+                             .vm_uuid = (char *)"5d0f1c2e-0000-4000-8000-00000000000b",
+                             .peer = (char *)"zulu",
+                             .phase = (char *)"queued"};
+    g_autoptr(GPtrArray) rows = NULL;
+    g_autoptr(GError) error = NULL;
+    gint64 bytes;
+
+    keep(f, path, 1);
+    g_assert_true(journal_begin(f->book, &landing, &error));
+    g_assert_cmpint(sweep(f, e, 100), ==, 0);
+    rows = journal_kept_list(f->book, 0, NULL);
+    g_assert_false(expiry_drop(f->book, rows->pdata[0], &bytes, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_BUSY);
+    g_clear_error(&error);
+    g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+    g_assert_true(journal_end(f->book, landing.id, "failed", "{}", &error));
+    g_assert_true(expiry_drop(f->book, rows->pdata[0], &bytes, &error));
+    g_assert_cmpint(bytes, >=, 0);
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(kept_count(f), ==, 0);
+    /* Again, by somebody who still has the row. */
+    g_assert_true(expiry_drop(f->book, rows->pdata[0], &bytes, &error));
+    g_assert_cmpint(bytes, ==, -1);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -149,5 +182,6 @@ int main(int argc, char **argv)
     g_test_add("/expiry/links", fixture, NULL, set_up, links_and_strangers_stay, tear_down);
     g_test_add("/expiry/behind a link", fixture, NULL, set_up,
                a_directory_behind_a_link_is_no_stranger, tear_down);
+    g_test_add("/expiry/landing", fixture, NULL, set_up, what_a_landing_may_read_stays, tear_down);
     return g_test_run();
 }

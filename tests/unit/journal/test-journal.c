@@ -189,6 +189,57 @@ static void test_kept(fixture *f, gconstpointer data)
     g_assert_cmpuint(none->len, ==, 0);
 }
 
+/* Whose the VM is, is what the latest move says that got that far; the others change nothing. */
+static void test_handover(fixture *f, gconstpointer data)
+{
+    g_autoptr(journal_entry) none = NULL, first = NULL, second = NULL;
+    g_autoptr(GError) error = NULL;
+
+    begin(f, "a", "target");
+    none = journal_last_handover(f->book, "web01", &error);
+    g_assert_no_error(error);
+    g_assert_null(none);
+    decide(f, "a", DECISION_ACCEPTED, "t");
+    g_usleep(1); /* "began" is in µs */
+    begin(f, "b", "source");
+    first = journal_last_handover(f->book, "U", &error);
+    g_assert_cmpstr(first->id, ==, "a");
+    decide(f, "b", DECISION_GIVEN_UP, "t");
+    second = journal_last_handover(f->book, "web01", &error);
+    g_assert_cmpstr(second->id, ==, "b");
+    g_assert_null(journal_last_handover(f->book, "web02", &error));
+}
+
+static gboolean never(const char *path, void *user, GError **error)
+{
+    g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED, "it sticks");
+    return FALSE;
+}
+
+/* What cannot be deleted is not forgotten. */
+static void test_drop(fixture *f, gconstpointer data)
+{
+    journal_kept row = {.path = (char *)"/a",
+                        .original = (char *)"/b",
+                        .kind = (char *)"way-back",
+                        .id = (char *)"i",
+                        .vm_uuid = (char *)"u",
+                        .until = 100};
+    g_autoptr(GPtrArray) still = NULL;
+    g_autoptr(GError) error = NULL;
+    gboolean in_use;
+
+    g_assert_true(journal_keep(f->book, &row, &error));
+    g_assert_false(journal_drop(f->book, &row, never, NULL, &in_use, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_FAILED);
+    g_clear_error(&error);
+    begin(f, "a", "target"); /* of VM "u": not asked at all */
+    g_assert_true(journal_drop(f->book, &row, never, NULL, &in_use, &error));
+    g_assert_true(in_use);
+    still = journal_kept_list(f->book, 0, &error);
+    g_assert_cmpuint(still->len, ==, 1);
+}
+
 static void test_resolved(fixture *f, gconstpointer data)
 {
     g_autofree char *real = g_build_filename(f->dir, "real", NULL), *here = realpath(f->dir, NULL);
@@ -259,6 +310,8 @@ int main(int argc, char **argv)
     ADD("only legal decisions are written", test_decisions);
     ADD("what was written survives SIGKILL", test_killed);
     ADD("kept files expire", test_kept);
+    ADD("the latest handover counts", test_handover);
+    ADD("kept files are dropped for good, or stay", test_drop);
     ADD("kept files are known by their real directories", test_resolved);
     ADD("a newer schema is refused", test_newer);
     ADD("garbage is refused by name", test_garbage);
