@@ -372,9 +372,10 @@ static void test_all_chains(void)
     g_autoptr(GPtrArray) disks = one_disk("vda", "/srv/a.raw", "raw");
     rewrite_rules rules = {.disks = disks};
     g_autofree char *text = rewrite(
-        SMALL("<disk type='file'><source file='/o'><backingStore type='file'><source file='/etc/s'/>"
-              "</backingStore></source><target dev='vda'/><backingStore/><backingStore type='file'>"
-              "<source file='/etc/s'/></backingStore><mirror/><mirror/></disk>"),
+        SMALL(
+            "<disk type='file'><source file='/o'><backingStore type='file'><source file='/etc/s'/>"
+            "</backingStore></source><target dev='vda'/><backingStore/><backingStore type='file'>"
+            "<source file='/etc/s'/></backingStore><mirror/><mirror/></disk>"),
         &rules);
 
     must_lack(text, "backingStore");
@@ -385,16 +386,16 @@ static void test_all_chains(void)
 /* Neither labels of a peer's choice nor no protection at all; what libvirt makes itself stays. */
 static void test_labels(void)
 {
-    g_autofree char *text = same(SMALL(
-        "<disk type='file'><source file='/a'><seclabel model='dac' relabel='no'/></source>"
-        "<target dev='vda'/></disk><serial type='file'><source path='/var/log/x'>"
-        "<seclabel model='dac'><label>root</label></seclabel></source></serial></devices>"
-        "<seclabel type='static' model='dac'><label>+0:+0</label></seclabel>"
-        "<seclabel type='none'/><seclabel type='none' model='apparmor'/>"
-        "<seclabel model='none'/><seclabel type='dynamic' model='dac' relabel='no'/>"
-        "<seclabel type='dynamic' model='selinux'><baselabel>b</baselabel></seclabel>"
-        "<seclabel type='dynamic' model='dac'><label>+0:+0</label></seclabel>"
-        "<seclabel type='dynamic' model='apparmor' relabel='yes'/><devices>"));
+    g_autofree char *text = same(
+        SMALL("<disk type='file'><source file='/a'><seclabel model='dac' relabel='no'/></source>"
+              "<target dev='vda'/></disk><serial type='file'><source path='/var/log/x'>"
+              "<seclabel model='dac'><label>root</label></seclabel></source></serial></devices>"
+              "<seclabel type='static' model='dac'><label>+0:+0</label></seclabel>"
+              "<seclabel type='none'/><seclabel type='none' model='apparmor'/>"
+              "<seclabel model='none'/><seclabel type='dynamic' model='dac' relabel='no'/>"
+              "<seclabel type='dynamic' model='selinux'><baselabel>b</baselabel></seclabel>"
+              "<seclabel type='dynamic' model='dac'><label>+0:+0</label></seclabel>"
+              "<seclabel type='dynamic' model='apparmor' relabel='yes'/><devices>"));
 
     must_lack(text, "label>");
     must_lack(text, "none");
