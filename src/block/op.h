@@ -47,7 +47,7 @@ typedef enum {
 
 typedef enum {
     OP_PLAIN = 0, /* the bytes */
-    OP_ZSTD = 1,  /* one zstd frame that gives `length` bytes */
+    OP_ZSTD = 1,  /* one zstd frame, shorter than the `length` bytes it gives */
     OP_KNOWN = 2  /* their SHA-256; whole blocks only (or the disk's shorter last one) */
 } op_form;
 

@@ -126,6 +126,27 @@ static void on_suspended(gint64 when, void *user)
     (void)status_advance(self->status, PHASE_SWITCHING, NULL);
 }
 
+/* QEMU's mirror writes to us what the target calls these disks. */
+static gboolean open_exports(source *self, GError **error)
+{
+    const GPtrArray *disks = self->landed->made->disks;
+
+    self->exports = export_table_new();
+    for (guint i = 0; i < disks->len; i++) {
+        const plan_disk *disk = disks->pdata[i];
+
+        if (!disk->export) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                        "the answer of %s has no export for disk %s; the same version of Ferry "
+                        "has to run on both hosts",
+                        self->asked->target, disk->target);
+            return FALSE;
+        }
+        export_table_add(self->exports, disk->export, disk->target, disk->capacity);
+    }
+    return TRUE;
+}
+
 gboolean source_open_session(source *self, GError **error)
 {
     session_setup setup = {.role = SESSION_SOURCE,
@@ -146,14 +167,14 @@ gboolean source_open_session(source *self, GError **error)
         return FALSE;
     self->judge = (rpc_judge){.judge = handover_judge, .user = self};
     self->session = session_new(&setup, error);
-    if (!self->session)
+    if (!self->session || !open_exports(self, error))
         return FALSE;
     return session_listen(self->session, STREAM_RPC, self->work->rpc_socket, for_us, RPC_STREAMS,
                           rpc_codec_new, &self->judge, error) &&
            session_listen(self->session, STREAM_MEMORY, memory, for_qemu, MEMORY_STREAMS,
                           squeezed_codec_new, NULL, error) &&
-           (!disks || session_listen(self->session, STREAM_DISK, disk, for_qemu, disks, NULL, NULL,
-                                     error));
+           (!disks || session_listen(self->session, STREAM_DISK, disk, for_qemu, disks,
+                                     export_codec_new, self->exports, error));
 }
 
 /* Shows how far things are, while move_run blocks the main thread of the move. */

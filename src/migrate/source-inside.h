@@ -3,6 +3,7 @@
 #pragma once
 #include "migrate/source.h"
 #include "migrate/throttle.h"
+#include "relay/export.h"
 #include "relay/rpc.h"
 
 /* What the target said about the guest after it got the token. */
@@ -20,6 +21,7 @@ struct source {
     virt_domain *domain;
     landing_request *landing;
     landing_answer *landed;
+    export_table *exports; /* the disks' streams write to them; outlives the session */
     session *session;
     rpc_judge judge;
 

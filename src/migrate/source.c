@@ -44,6 +44,7 @@ void source_free(source *self)
         return;
     throttle_free(self->throttle);
     session_free(self->session);
+    export_table_free(self->exports);
     virt_domain_free(self->domain);
     virt_host_close(self->host);
     landing_request_free(self->landing);

@@ -116,6 +116,7 @@ static gboolean write_blocks(export *self, const nbd_request *r, export_cut *cut
 {
     uint64_t at = r->offset, end = r->offset + r->length;
 
+    pump_count(self->io, r->length);
     while (at < end) {
         uint32_t n = (uint32_t)MIN(end - at, OP_BLOCK - at % OP_BLOCK);
         frame *f = export_room(self, n);

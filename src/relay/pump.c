@@ -112,6 +112,13 @@ size_t pump_receive_some(pump *self, void *out, size_t room)
     return 0;
 }
 
+void pump_count(pump *self, uint64_t content)
+{
+    pthread_mutex_lock(&self->owner->lock);
+    self->owner->content[wire_stream_kind(self->stream->id)] += content;
+    pthread_mutex_unlock(&self->owner->lock);
+}
+
 void pump_get_pace(pump *self, squeeze_pace *pace)
 {
     stream_pace link;

@@ -57,6 +57,8 @@ void pump_to_peer(pump *self, frame *bytes);
 gboolean pump_receive(pump *self, void *out, size_t length);
 /* Reads what is there, at least one byte; 0: it ended or broke. Reader thread. */
 size_t pump_receive_some(pump *self, void *out, size_t room);
+/* So much content has gone this way or that, whatever it was as payload. Any thread of the codec. */
+void pump_count(pump *self, uint64_t content);
 /* How the link takes this stream. Any thread of the codec. */
 void pump_get_pace(pump *self, squeeze_pace *pace);
 /* The local connection is broken, or the session is over: nothing that is done matters any more. */

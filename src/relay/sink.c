@@ -153,6 +153,8 @@ static gboolean from_peer(pump_codec *codec, pump *io, frame *bytes, GError **er
     }
     if (m.type == OP_OPEN)
         return open_disk(stream, io, &m, error);
+    if (m.type == OP_DATA)
+        pump_count(io, m.length);
     if (m.type != OP_FLUSH)
         op_chain(&target->running, &m);
     else if (!op_digest_equal(&target->running, &m.digest))

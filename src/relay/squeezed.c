@@ -53,8 +53,10 @@ static gboolean serve(pump_codec *codec, pump *io, GError **error)
         if (!whole)
             whole = pump_frame(io, WIRE_PAYLOAD_MAX);
         n = pump_receive_some(io, whole->payload + HEADER, WIRE_PAYLOAD_MAX - HEADER);
-        if (n > 0)
+        if (n > 0) {
+            pump_count(io, n);
             pump_to_peer(io, wrap(self, io, &whole, (uint32_t)n));
+        }
     } while (n > 0);
     return TRUE;
 }
@@ -78,6 +80,7 @@ static gboolean from_peer(pump_codec *codec, pump *io, frame *bytes, GError **er
     length = get_be32(f->payload + 4);
     if (length == 0 || length > SQUEEZED_CONTENT_MAX)
         return invalid(error, "announces an impossible length");
+    pump_count(io, length);
     if (form == (uint32_t)PLAIN << 24) {
         if (f->length - HEADER != length)
             return invalid(error, "is not as long as announced");

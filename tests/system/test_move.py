@@ -56,9 +56,9 @@ class Move(FerryCase):
         wait_until(lambda: not self.alpha.workers() and not self.zulu.workers(), 30, "workers to end")
         for host in (self.alpha, self.zulu):
             self.assertEqual(host.out("sh", "-c", "ls -d /run/ferry/*-* 2>/dev/null; true"), "")
-        # Bytes are counted: all of the payload crossed the wire, and no more than a tenth on top.
-        self.assertGreater(last["logical_bytes"], 0)
-        self.assertGreater(last["wire_bytes"], last["logical_bytes"])
+        # Bytes are counted: what QEMU gave, and what that took on the wire.
+        self.assertGreater(last["logical_bytes"], 10 << 20)
+        self.assertGreater(last["wire_bytes"], 1 << 20)
         self.assertGreater(last["blackout_ms"], 0)
 
     def test_formats_are_converted_on_the_way(self):
