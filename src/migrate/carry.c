@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "migrate/control.h"
+#include "migrate/stall.h"
 #include "net/networks.h"
 #include "relay/squeezed.h"
 
@@ -216,6 +217,25 @@ gboolean source_is_cancelled(source *self, GError **error)
     return cancelled;
 }
 
+/* A synchronous mirror, and the target does nothing: QEMU gets its writes back with an error, which ends the
+ * mirror and lets the guest's own be done with the disk here. */
+static void on_stalled(void *user)
+{
+    source *self = user;
+    g_autoptr(GError) error = NULL;
+
+    if (status_phase(self->status) >= PHASE_SWITCHING)
+        return; /* the guest is stopped already */
+    status_set_error(self->status, "guest-stall",
+                     "%s did not take a write for %u s, and with a synchronous mirror the guest waits for it: "
+                     "the move was given up ('max-guest-stall' in ferryd.conf says after how long; a mirror in "
+                     "the background never makes a guest wait)",
+                     self->asked->target, self->work->conf->max_guest_stall);
+    g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "given up, so that the guest goes on");
+    session_fail(self->session, error);
+    (void)move_abort(self->domain, NULL);
+}
+
 /* Phases mirroring to committing: one call of libvirt's, with our hands in it. */
 gboolean source_migrate(source *self, GError **error)
 {
@@ -232,6 +252,7 @@ gboolean source_migrate(source *self, GError **error)
                         .synchronous = self->asked->synchronous};
     GThread *watcher;
     move_watch *suspend;
+    stall *stalls = NULL;
     gboolean moved;
 
     /* Should this host go down after the give-up, its libvirt must not start the guest by itself (I1). */
@@ -244,12 +265,15 @@ gboolean source_migrate(source *self, GError **error)
     self->moving = TRUE;
     g_mutex_unlock(&self->lock);
     watcher = g_thread_new("progress", watch_progress, self);
+    if (self->asked->synchronous && self->work->conf->max_guest_stall)
+        stalls = stall_watch(self->exports, self->work->conf->max_guest_stall, on_stalled, self);
     /* A cancel from here on finds something to abort; an earlier one is seen now. */
     moved = !source_is_cancelled(self, error) && move_run(self->domain, &terms, error);
     g_mutex_lock(&self->lock);
     self->moving = FALSE;
     source_leave_word(self);
     g_thread_join(watcher);
+    stall_unwatch(stalls);
     move_unwatch(suspend);
     return moved;
 }

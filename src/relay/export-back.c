@@ -40,6 +40,7 @@ static gboolean take_done(export *self, pump *io, const op *message, GError **er
     }
     pthread_cond_broadcast(&self->room);
     pthread_mutex_unlock(&self->lock);
+    export_tick(self, -(int)count);
     if (count > 0)
         pump_to_local(io, self->replies, (size_t)NBD_REPLY * count);
     return good;

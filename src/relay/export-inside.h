@@ -20,6 +20,9 @@ struct export_table {
     GArray *exports;  /* of nbd_export */
     GPtrArray *disks; /* of export_disk, the same ones */
     hints *known;
+    pthread_mutex_t clock; /* guards these two; innermost */
+    unsigned under_way;    /* requests, of all exports */
+    gint64 moved_at;       /* monotonic µs: the first of them came, or something was done */
 };
 
 typedef struct {
@@ -43,6 +46,7 @@ typedef struct {
     flight *flight;
     gboolean open; /* `size` is set, and the target may speak */
     gboolean over;
+    unsigned under_way; /* of the table's requests, ours; its clock */
     GArray *needs; /* of uint32_t: ids to send again */
     unsigned resent;
     pthread_t resender;
@@ -50,6 +54,9 @@ typedef struct {
 
     uint8_t *replies; /* the writer thread's: room for OP_IDS_MAX of them */
 } export;
+
+/* export.c. So many more requests are under way (negative: done). */
+void export_tick(export *self, int requests);
 
 /* export-cut.c. A write, or the part of it that is cut already. */
 typedef struct {

@@ -24,6 +24,7 @@ export_table *export_table_new(void)
     self->exports = g_array_new(FALSE, FALSE, sizeof(nbd_export));
     self->disks = g_ptr_array_new_with_free_func(free_disk);
     self->known = hints_new();
+    pthread_mutex_init(&self->clock, NULL);
     return self;
 }
 
@@ -34,7 +35,30 @@ void export_table_free(export_table *self)
     g_array_unref(self->exports);
     g_ptr_array_unref(self->disks);
     hints_free(self->known);
+    pthread_mutex_destroy(&self->clock);
     g_free(self);
+}
+
+gint64 export_table_waiting(export_table *self)
+{
+    gint64 since;
+
+    pthread_mutex_lock(&self->clock);
+    since = self->under_way ? g_get_monotonic_time() - self->moved_at : 0;
+    pthread_mutex_unlock(&self->clock);
+    return since;
+}
+
+void export_tick(export *self, int requests)
+{
+    export_table *table = self->table;
+
+    pthread_mutex_lock(&table->clock);
+    if (requests <= 0 || !table->under_way)
+        table->moved_at = g_get_monotonic_time();
+    table->under_way += (unsigned)requests;
+    self->under_way += (unsigned)requests;
+    pthread_mutex_unlock(&table->clock);
 }
 
 void export_table_add(export_table *self, const char *name, const char *what, uint64_t size)
@@ -163,6 +187,7 @@ static gboolean execute(export *self, const nbd_request *r)
     flight_result result;
     gboolean going, over;
 
+    export_tick(self, 1);
     if (r->command == NBD_WRITE)
         going = write_blocks(self, r, &cut);
     else if (r->command == NBD_FLUSH)
@@ -174,6 +199,8 @@ static gboolean execute(export *self, const nbd_request *r)
     pthread_mutex_lock(&self->lock);
     over = flight_seal(self->flight, cut.request, &result);
     pthread_mutex_unlock(&self->lock);
+    if (over)
+        export_tick(self, -1);
     if (over && going)
         export_reply(self, &result);
     return going;
@@ -252,6 +279,7 @@ static void export_free(pump_codec *codec)
 
     wake(codec);
     export_stop_resending(self);
+    export_tick(self, -(int)self->under_way);
     shrink_clear(&self->shrink);
     g_clear_pointer(&self->spare, frame_unref);
     flight_free(self->flight);

@@ -29,5 +29,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(export_table, export_table_free)
  * OP_SIZE_MAX. */
 void export_table_add(export_table *self, const char *name, const char *what, uint64_t size);
 
+/* For how long, in µs, requests have waited without the target having done anything for any of them; 0: none
+ * waits. Any thread. */
+gint64 export_table_waiting(export_table *self);
+
 /* A pump_codec_new; `table` is an export_table. */
 pump_codec *export_codec_new(void *table);

@@ -433,6 +433,33 @@ static void test_done_twice(fixture *f, const void *unused)
     blames(f, "not under way");
 }
 
+/* The clock runs while the target does nothing for anybody, and only then. */
+static void test_waiting(fixture *f, const void *unused)
+{
+    int64_t write;
+
+    begin(f);
+    g_assert_cmpint(export_table_waiting(f->table), ==, 0);
+    hold(f);
+    write = start_write(f, 0, OP_BLOCK, 0);
+    while (nbd_poll(f->nbd, 0) > 0)
+        ;
+    pair_wait(f->p, f->ear.held->len == 1);
+    g_assert_cmpint(export_table_waiting(f->table), >, 0);
+    ear_release(&f->ear, 0);
+    g_assert_cmpint(completes(f, write), ==, 1);
+    g_assert_cmpint(export_table_waiting(f->table), ==, 0);
+    /* A connection that breaks leaves nothing behind. */
+    hold(f);
+    (void)start_write(f, 0, OP_BLOCK, 0);
+    while (nbd_poll(f->nbd, 0) > 0)
+        ;
+    pair_wait(f->p, f->ear.held->len == 1);
+    g_assert_cmpint(export_table_waiting(f->table), >, 0);
+    pair_drop(&f->p->source);
+    g_assert_cmpint(export_table_waiting(f->table), ==, 0);
+}
+
 static void test_need_of_plain(fixture *f, const void *unused)
 {
     begin(f);
@@ -549,6 +576,7 @@ int main(int argc, char **argv)
     TEST("known-bound", NULL, test_known_bound);
     TEST("unknown-done", NULL, test_unknown_done);
     TEST("done-twice", NULL, test_done_twice);
+    TEST("waiting", NULL, test_waiting);
     TEST("need-of-plain", NULL, test_need_of_plain);
     TEST("nonsense", NULL, test_nonsense);
     TEST("bad-magic", NULL, test_bad_magic);
