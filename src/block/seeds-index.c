@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Indexes of images; see seeds-index.h.
  *
- * 0 "FERRYIX1", 8 block size, 12 format (0 raw, 1 qcow2), 16 SHA-256 of the path; then 8 each: 48 size,
- * 56 modified and 64 changed (ns), 72 inode, 80 device, 88 how many entries, 96 XXH3-128 of them; then
- * entries: 8 hint, 8 block. Big-endian. */
+ * 0 "FERRYIX1", 8 block size, 12 format (0 raw, 1 qcow2), 16 SHA-256 of the path; then 8 each: 48
+ * size, 56 modified and 64 changed (ns), 72 inode, 80 device, 88 how many entries, 96 XXH3-128 of
+ * them; then entries: 8 hint, 8 block. Big-endian. */
 #include "block/seeds-index.h"
 
 #include "base/bytes.h"
@@ -21,6 +21,8 @@
 #define COUNT  88 /* what is before says which image it is */
 #define ENTRY  16
 #define PART   1024 /* entries handed out at a time */
+
+#define REST_MAX (100 * G_TIME_SPAN_MILLISECOND)
 
 static const char magic[8] = "FERRYIX1";
 
@@ -68,26 +70,41 @@ static void put_digest(uint8_t *out, const void *entries, size_t length)
     put_be64(out + 8, digest.low);
 }
 
-/* The entries of the image's index; NULL if there is none that is whole and fits. */
-static uint8_t *read_index(const char *dir, const uint8_t wanted[HEADER], uint64_t *count)
+/* The image's index, read up to its entries; -1 if there is none that fits. */
+static int open_index(const char *file, const uint8_t wanted[HEADER], uint8_t header[HEADER],
+                      uint64_t *count)
 {
-    g_autofree char *file = file_of(dir, wanted + 16);
-    g_autofree uint8_t *entries = NULL;
     fdio_auto fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    uint8_t header[HEADER], digest[16];
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
         !fdio_read_full(fd, header, HEADER, NULL) || memcmp(header, wanted, COUNT))
-        return NULL;
+        return -1;
     *count = get_be64(header + COUNT);
     if (*count > SEEDS_BLOCKS_MAX || (uint64_t)st.st_size != HEADER + *count * ENTRY)
+        return -1;
+    return g_steal_fd(&fd);
+}
+
+/* Its entries; NULL if there is none that fits. One that is damaged is removed, to be made again.
+ */
+static uint8_t *read_index(const char *dir, const uint8_t wanted[HEADER], uint64_t *count)
+{
+    g_autofree char *file = file_of(dir, wanted + 16);
+    uint8_t header[HEADER], digest[16];
+    fdio_auto fd = open_index(file, wanted, header, count);
+    g_autofree uint8_t *entries = NULL;
+
+    if (fd < 0)
         return NULL;
     entries = g_malloc(*count * ENTRY + 1);
-    if (!fdio_read_full(fd, entries, *count * ENTRY, NULL))
-        return NULL;
-    put_digest(digest, entries, *count * ENTRY);
-    return memcmp(digest, header + COUNT + 8, sizeof digest) ? NULL : g_steal_pointer(&entries);
+    if (fdio_read_full(fd, entries, *count * ENTRY, NULL)) {
+        put_digest(digest, entries, *count * ENTRY);
+        if (!memcmp(digest, header + COUNT + 8, sizeof digest))
+            return g_steal_pointer(&entries);
+    }
+    (void)unlink(file);
+    return NULL;
 }
 
 gboolean seeds_index_load(const char *dir, const char *path, const char *format, seeds_take take,
@@ -117,41 +134,51 @@ gboolean seeds_index_load(const char *dir, const char *path, const char *format,
     return entries != NULL;
 }
 
+typedef struct {
+    GByteArray *bytes;
+    gint64 since; /* when the last portion was done */
+} making;
+
 static gboolean append(const seeds_block *blocks, unsigned count, void *user)
 {
-    GByteArray *all = user;
+    making *m = user;
     uint8_t entry[ENTRY];
 
     for (unsigned i = 0; i < count; i++) {
-        if (all->len >= HEADER + (guint)SEEDS_BLOCKS_MAX * ENTRY)
+        if (m->bytes->len >= HEADER + (guint)SEEDS_BLOCKS_MAX * ENTRY)
             return FALSE;
         put_be64(entry, blocks[i].hint);
         put_be64(entry + 8, blocks[i].block);
-        g_byte_array_append(all, entry, ENTRY);
+        g_byte_array_append(m->bytes, entry, ENTRY);
     }
+    /* Half of the time, whatever the system makes of our priority: guests use these disks. */
+    g_usleep((gulong)CLAMP(g_get_monotonic_time() - m->since, 0, REST_MAX));
+    m->since = g_get_monotonic_time();
     return TRUE;
 }
 
 gboolean seeds_index_make(const char *dir, const char *path, const char *format, const gint *stop,
                           gboolean *made, GError **error)
 {
-    uint8_t before[HEADER], after[HEADER];
+    uint8_t before[HEADER], after[HEADER], header[HEADER];
     g_autoptr(GByteArray) all = g_byte_array_new();
+    making m = {all, g_get_monotonic_time()};
     g_autoptr(image) from = NULL;
-    g_autofree uint8_t *there = NULL;
     g_autofree char *file = NULL;
+    fdio_auto there = -1;
     uint64_t count;
 
     *made = FALSE;
     if (!describe(path, format, before, error))
         return FALSE;
-    there = read_index(dir, before, &count);
-    if (there)
+    file = file_of(dir, before + 16);
+    there = open_index(file, before, header, &count);
+    if (there >= 0)
         return TRUE;
     from = !strcmp(format, "qcow2") ? image_open_qcow2(path, error)
                                     : image_open_file(path, FALSE, error);
     g_byte_array_append(all, before, HEADER);
-    if (!from || !seeds_scan(from, stop, append, all, error) ||
+    if (!from || !seeds_scan(from, stop, append, &m, error) ||
         !describe(path, format, after, error))
         return FALSE;
     /* What is being written will be looked at another time. */
@@ -159,7 +186,6 @@ gboolean seeds_index_make(const char *dir, const char *path, const char *format,
         return TRUE;
     put_be64(all->data + COUNT, (all->len - HEADER) / ENTRY);
     put_digest(all->data + COUNT + 8, all->data + HEADER, all->len - HEADER);
-    file = file_of(dir, before + 16);
     *made = fdio_replace_file(file, all->data, all->len, 0600, error);
     return *made;
 }

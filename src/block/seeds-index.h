@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a scan of an image has found, as a file: so that the next move need not read it first. One for
- * each image, DIR/<SHA-256 of its path>.index, written atomically. It counts only while the image is
- * the same file with the same size and times; and even then only as a guess, like everything about
- * seeds. All block; any thread. */
+/* What a scan of an image has found, as a file: so that the next move need not read it first. One
+ * for each image, DIR/<SHA-256 of its path>.index, written atomically. It counts only while the
+ * image is the same file with the same size and times; and even then only as a guess, like
+ * everything about seeds. All block; any thread. */
 #pragma once
 #include "block/seeds-scan.h"
 

@@ -15,8 +15,8 @@
 /* linux/ioprio.h, which is not everywhere */
 enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_BE = 2, IOPRIO_IDLE = 3, IOPRIO_SHIFT = 13, IOPRIO_LAST = 7 };
 
-/* Beside two busy threads a core, SCHED_IDLE digested less than 25 MB/s, nice 10 91, nice 0 528; what is
- * found in time need not be sent, which costs more than finding it. */
+/* Beside two busy threads a core, SCHED_IDLE digested less than 25 MB/s, nice 10 91, nice 0 528;
+ * what is found in time need not be sent, which costs more than finding it. */
 #define LOW_NICE 5
 
 void seeds_scan_priority(seeds_priority priority)

@@ -12,8 +12,8 @@ typedef struct {
 /* Some blocks, in order; FALSE: enough. */
 typedef gboolean (*seeds_take)(const seeds_block *blocks, unsigned count, void *user);
 
-/* Every block that is not all zeroes. Ends early, with TRUE, when `take` has enough or *stop (atomic)
- * is set. Blocks; any thread, the image is the caller's. */
+/* Every block that is not all zeroes. Ends early, with TRUE, when `take` has enough or *stop
+ * (atomic) is set. Blocks; any thread, the image is the caller's. */
 gboolean seeds_scan(image *from, const gint *stop, seeds_take take, void *user, GError **error);
 
 typedef enum {

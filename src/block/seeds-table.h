@@ -9,8 +9,8 @@ typedef struct seeds_table seeds_table;
 
 seeds_table *seeds_table_new(void);
 void seeds_table_free(seeds_table *self);
-/* `seed` < SEEDS_MAX, `block` counted in OP_BLOCK. A hint that is there keeps its place, unless that
- * was dropped. FALSE: full. */
+/* `seed` < SEEDS_MAX, `block` counted in OP_BLOCK. A hint that is there keeps its place, unless
+ * that was dropped. FALSE: full. */
 gboolean seeds_table_add(seeds_table *self, uint64_t hint, unsigned seed, uint64_t block);
 gboolean seeds_table_find(const seeds_table *self, uint64_t hint, unsigned *seed, uint64_t *block);
 /* The block is not there any more. Its hint keeps its number. */

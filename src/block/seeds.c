@@ -106,8 +106,8 @@ static void look_at(seed *self)
     g_autoptr(GError) error = NULL;
     g_autoptr(image) from = NULL;
 
-    if (store->index_dir && seeds_index_load(store->index_dir, self->path,
-                                             self->qcow2 ? "qcow2" : "raw", take, self)) {
+    if (store->index_dir &&
+        seeds_index_load(store->index_dir, self->path, self->qcow2 ? "qcow2" : "raw", take, self)) {
         log_info("%s (%s): known by its index", self->path, self->what);
         return;
     }

@@ -35,8 +35,8 @@ void seeds_stop(seeds *self);
 void seeds_free(seeds *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(seeds, seeds_free)
 
-/* The block of this SHA-256 and length (1 to OP_BLOCK), read now and compared by all 32 bytes. FALSE:
- * not held, or not any more. Blocks on the disk. */
+/* The block of this SHA-256 and length (1 to OP_BLOCK), read now and compared by all 32 bytes.
+ * FALSE: not held, or not any more. Blocks on the disk. */
 gboolean seeds_read(seeds *self, const uint8_t sha[OP_SHA256], uint32_t length, void *out);
 
 /* Hints (the first 8 bytes of a SHA-256 as a number, sha_hint) in the order they were found; the
@@ -45,5 +45,6 @@ gboolean seeds_read(seeds *self, const uint8_t sha[OP_SHA256], uint32_t length, 
  * none will follow these. 0 without *last: look whether you still want them, and ask again. */
 #define SEEDS_WAIT G_TIME_SPAN_SECOND
 unsigned seeds_wait_hints(seeds *self, uint64_t from, uint64_t *out, unsigned most, gboolean *last);
-/* Whoever waits for hints now returns. (One who is only about to wait may miss it, for SEEDS_WAIT.) */
+/* Whoever waits for hints now returns. (One who is only about to wait may miss it, for SEEDS_WAIT.)
+ */
 void seeds_wake(seeds *self);

@@ -110,8 +110,19 @@ static gboolean listen_all(ferryd *self, GError **error)
 typedef struct {
     ferryd *self;
     char *path;
+    gboolean landed; /* data of failed moves is kept here */
     GError *error;
 } sweep;
+
+static gboolean keeps_landed(journal *book)
+{
+    g_autoptr(GPtrArray) rows = journal_kept_list(book, 0, NULL);
+    gboolean landed = FALSE;
+
+    for (guint i = 0; rows && i < rows->len; i++)
+        landed |= !strcmp(((const journal_kept *)rows->pdata[i])->kind, "landed");
+    return landed;
+}
 
 static void do_sweep(gpointer data)
 {
@@ -120,6 +131,8 @@ static void do_sweep(gpointer data)
 
     if (book)
         expiry_run(s->self->kept, book, g_get_real_time() / G_USEC_PER_SEC, &s->error);
+    if (book && !s->error)
+        s->landed = keeps_landed(book);
 }
 
 static gboolean on_minute(gpointer user);
@@ -132,8 +145,11 @@ static void sweep_done(gpointer data)
         log_warning("what has expired could not be looked at: %s", s->error->message);
     g_clear_error(&s->error);
     /* From its end, so that two never run at once. */
-    if (!g_cancellable_is_cancelled(s->self->stop))
+    if (!g_cancellable_is_cancelled(s->self->stop)) {
         s->self->minute = g_timeout_add_seconds(MINUTE_S, on_minute, s->self);
+        if (s->landed || s->self->conf->seeds_templates || s->self->conf->seeds_same_name)
+            indexer_offer(s->self->index);
+    }
     g_free(s->path);
     g_free(s);
 }
@@ -150,6 +166,13 @@ static gboolean on_minute(gpointer user)
     s->path = settings_journal(self->conf);
     ferryd_run(self, do_sweep, sweep_done, s);
     return G_SOURCE_REMOVE;
+}
+
+static gboolean is_busy(gpointer user)
+{
+    ferryd *self = user;
+
+    return workers_count(self->crew) > 0;
 }
 
 ferryd *ferryd_new(const char *config, GError **error)
@@ -186,6 +209,7 @@ ferryd *ferryd_new(const char *config, GError **error)
     self->crew = workers_new(program, self->config, self->conf->run_dir, &events);
     self->known = moves_new(self->book, events_phase, self);
     self->recoveries = recovery_new(self->crew);
+    self->index = indexer_new(program, self->config, is_busy, self);
     self->queue = outgoing_new(self);
     (void)workers_adopt(self->crew);
     if (!events_take_up(self, error) || !listen_all(self, error))
@@ -216,6 +240,7 @@ void ferryd_free(ferryd *self)
     server_free(self->served);
     outgoing_free(self->queue);
     recovery_free(self->recoveries);
+    indexer_free(self->index);
     workers_free(self->crew);
     moves_free(self->known);
     admission_free(self->leaving);

@@ -13,6 +13,7 @@
 #include "daemon/admission.h"
 #include "daemon/dataport.h"
 #include "daemon/expiry.h"
+#include "daemon/indexer.h"
 #include "daemon/moves.h"
 #include "daemon/outgoing.h"
 #include "daemon/pending.h"
@@ -46,6 +47,7 @@ typedef struct ferryd {
     GHashTable *fleeting; /* set: ids of comparisons, which are no moves */
     token *pairing;
     expiry *kept;
+    indexer *index;
     int lock;           /* that no other ferryd runs here */
     guint minute;       /* timer */
     guint busy;         /* threads of ours under way */

@@ -44,10 +44,26 @@ static GStrv environment(void)
     return g_steal_pointer(&clean);
 }
 
+/* Standard input and output become /dev/null, other descriptors are closed. */
+static gboolean start(const char *const *arguments, pid_t *pid, GError **error)
+{
+    g_auto(GStrv) clean = environment();
+
+    return g_spawn_async("/", (char **)arguments, clean,
+                         G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, in_child, NULL,
+                         pid, error);
+}
+
+gboolean spawn_indexer(const char *program, const char *config, pid_t *pid, GError **error)
+{
+    const char *arguments[] = {program, "--index", config ? "--config" : NULL, config, NULL};
+
+    return start(arguments, pid, error);
+}
+
 gboolean spawn_worker(const char *program, const char *config, const char *id, gboolean recover,
                       pid_t *pid, GError **error)
 {
-    g_auto(GStrv) clean = environment();
     const char *arguments[8] = {program, "--id", id};
     guint count = 3;
 
@@ -57,8 +73,5 @@ gboolean spawn_worker(const char *program, const char *config, const char *id, g
     }
     if (recover)
         arguments[count++] = "--recover";
-    /* Standard input and output become /dev/null, other descriptors are closed. */
-    return g_spawn_async("/", (char **)arguments, clean,
-                         G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, in_child, NULL,
-                         pid, error);
+    return start(arguments, pid, error);
 }

@@ -26,15 +26,27 @@ static void on_error(gboolean verify, const char *text, void *user)
     g_mutex_unlock(&self->lock);
 }
 
+static gboolean read_held(void *user, const uint8_t sha[OP_SHA256], uint32_t length, void *out)
+{
+    return seeds_read(user, sha, length, out);
+}
+
+static unsigned wait_hints(void *user, uint64_t from, uint64_t *out, unsigned most, gboolean *last)
+{
+    return seeds_wait_hints(user, from, out, most, last);
+}
+
 gboolean intake_open(target *self, const char *nbd_socket, GError **error)
 {
     const GPtrArray *disks = self->made->disks;
     g_autofree sink_disk *table = g_new0(sink_disk, disks->len);
+    sink_seeds held = {.read = read_held, .wait_hints = wait_hints, .user = self->held};
     sink_setup setup = {.disks = table,
                         .count = disks->len,
                         .nbd_socket = nbd_socket,
                         .ledger_directory =
                             self->asked->read_back ? self->work->conf->state_dir : NULL,
+                        .seeds = &held,
                         .on_error = on_error,
                         .user = self};
 
@@ -62,6 +74,7 @@ gboolean intake_verify(target *self, GError **error)
 
     if (!self->intake)
         return TRUE;
+    seeds_stop(self->held); /* nothing more is asked for */
     good = sink_wait_sealed(self->intake, SEAL_TIMEOUT_MS, error);
     if (good && self->asked->read_back) {
         status_set_waiting(self->status, "the disks to be read back from their media");

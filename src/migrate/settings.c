@@ -21,6 +21,7 @@ typedef enum {
     PATH,    /* char *, absolute */
     HOST,    /* char *, a host's name as in a certificate */
     LIST,    /* GStrv */
+    PLACES,  /* GStrv of absolute directories and pool:NAME */
     ADDRESS, /* GStrv of IP addresses */
     NETWORK, /* networks * */
     BOOL,    /* gboolean */
@@ -65,6 +66,8 @@ static const setting table[] = {
     {"migrations", "move-bandwidth", RATE, AT(move_bandwidth), 0, 0},
     {"migrations", "latency-guard", FACTOR, AT(latency_guard), 0, 0},
     {"migrations", "max-guest-stall", NUMBER, AT(max_guest_stall), 0, 3600},
+    {"seeds", "templates", PLACES, AT(seeds_templates), 0, 0},
+    {"seeds", "same-name", PLACES, AT(seeds_same_name), 0, 0},
     {"tls", "certificate", PATH, AT(tls.certificate), 0, PATH_MAX - 1},
     {"tls", "key", PATH, AT(tls.key), 0, PATH_MAX - 1},
     {"tls", "client-certificate", PATH, AT(tls.client_certificate), 0, PATH_MAX - 1},
@@ -195,6 +198,13 @@ static gboolean store(settings *self, const setting *key, const char *value, GEr
                 return expected(error, *item, "an IP address");
         if (!*list)
             return expected(error, value, "at least one IP address");
+        replace_list(at, g_steal_pointer(&list));
+        return TRUE;
+    case PLACES:
+        list = split_list(value);
+        for (char **item = list; *item; item++)
+            if (!request_check_storage("/", *item, NULL))
+                return expected(error, *item, "an absolute directory or pool:NAME");
         replace_list(at, g_steal_pointer(&list));
         return TRUE;
     case LIST:
@@ -442,6 +452,7 @@ void settings_free(settings *self)
             g_free(*(char **)at);
             break;
         case LIST:
+        case PLACES:
         case ADDRESS:
             g_strfreev(*(GStrv *)at);
             break;

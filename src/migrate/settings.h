@@ -41,6 +41,9 @@ typedef struct {
     guint64 bandwidth, move_bandwidth;
     double latency_guard; /* latency-guard, factor (rate.h); 0: off; default 1.5 */
     guint max_guest_stall; /* max-guest-stall, seconds, 0 (for ever) to 3600; default 2 */
+    /* [seeds]: directories or "pool:NAME", NULL: none. Images there may help any VM; same_name: only
+     * one with a disk of that file name */
+    GStrv seeds_templates, seeds_same_name;
     /* [tls] certificate, key, client-certificate, client-key, ca, ca-allow, peers; with defaults
      * filled in, so that certificate, key and peers are never NULL */
     pki_paths tls;

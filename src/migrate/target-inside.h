@@ -2,6 +2,7 @@
 /* What the files of the target's side share; see target.h for who does what. */
 #pragma once
 #include "migrate/target.h"
+#include "block/seeds.h"
 #include "relay/permit.h"
 #include "relay/sink.h"
 
@@ -19,6 +20,7 @@ struct target {
     sink *intake; /* of the disks' streams; NULL: there are none */
     session *session;
     gboolean prepared; /* the disks are ours */
+    seeds *held; /* what this host holds already; set before the session exists, freed after it */
 
     GMutex lock; /* guards the rest; taken before the status's lock */
     GCond changed;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "migrate/budget.h"
 #include "migrate/control.h"
+#include "migrate/seeding.h"
 #include "relay/rpc.h"
 #include "relay/squeezed.h"
 #include "virt/move.h"
@@ -55,7 +56,10 @@ void target_free(target *self)
     if (!self)
         return;
     session_free(self->session);
+    if (self->held)
+        seeds_stop(self->held); /* ends the waiting for hints */
     sink_free(self->intake);
+    seeds_free(self->held);
     permit_free(self->allowed);
     plan_free(self->made);
     virt_host_close(self->host);
@@ -203,6 +207,7 @@ static gboolean make_plan(target *self, findings *found, GError **error)
 {
     const settings *conf = self->work->conf;
     const landing_request *asked = self->asked;
+    g_auto(GStrv) landed = seeding_landed(conf, self->peer, asked->machine->uuid);
     g_auto(GStrv) switch_keys = join(asked->switch_keys, conf->switch_keys);
     g_auto(GStrv) switch_values = join(asked->switch_values, conf->switch_values);
     g_auto(GStrv) storage_keys = join(asked->storage_keys, conf->storage_keys);
@@ -214,7 +219,8 @@ static gboolean make_plan(target *self, findings *found, GError **error)
                         .format_keys = asked->format_keys,
                         .format_values = asked->format_values,
                         .storage_roots = conf->storage_directories,
-                        .memory_reserve = conf->memory_reserve};
+                        .memory_reserve = conf->memory_reserve,
+                        .landed = landed};
 
     if (networks_empty(conf->migration))
         findings_add(found, 1006, FINDING_BLOCKS, conf->name,
@@ -355,8 +361,11 @@ static gboolean prepare(target *self, landing_answer *answer, GError **error)
     answer->port = self->work->conf->data_port;
     answer->directory = g_strdup(self->work->qemu_dir);
     self->prepared = plan_prepare(self->made, self->host, error);
-    return self->prepared && job_make_qemu_dir(self->work, self->host, error) &&
-           open_session(self, error);
+    if (!self->prepared || !job_make_qemu_dir(self->work, self->host, error))
+        return FALSE;
+    self->held = seeding_start(self->work->conf, self->host, self->peer,
+                               self->asked->machine->uuid, self->made);
+    return open_session(self, error);
 }
 
 /* Waits for what decides the landing's fate: a token, or a reason to end. TRUE: a token. */
@@ -397,6 +406,8 @@ static void complete(target *self)
 
     (void)status_advance(self->status, PHASE_CLEANING, NULL);
     accept_settle(self);
+    /* They have served. */
+    seeding_keep_landed(self->work->conf, self->peer, self->asked->machine->uuid, 0);
     deadline = g_get_monotonic_time() + DONE_TIMEOUT;
     g_mutex_lock(&self->lock);
     while (!self->done && !self->session_over && self->session &&
@@ -412,15 +423,21 @@ static void abandon(target *self)
     g_auto(GStrv) kept = NULL;
     g_autofree char *path = settings_journal(self->work->conf);
     g_autoptr(journal) book = NULL;
-    gint64 until = g_get_real_time() / G_USEC_PER_SEC + (gint64)self->work->conf->keep_landed * 3600;
+    guint hours = self->work->conf->keep_landed;
+    gint64 until = g_get_real_time() / G_USEC_PER_SEC + (gint64)hours * 3600;
+    g_auto(GStrv) earlier = NULL;
 
     if (!self->prepared)
         return;
-    kept = plan_abandon(self->made, self->host, &error);
+    earlier = seeding_landed(self->work->conf, self->peer, self->asked->machine->uuid);
+    kept = plan_abandon(self->made, self->host, hours > 0, (const char *const *)earlier, &error);
+    /* What earlier tries left is as good for the next one as what landed now. */
+    seeding_keep_landed(self->work->conf, self->peer, self->asked->machine->uuid, hours);
     book = kept ? journal_open(path, FALSE, &error) : NULL;
     for (guint i = 0; book && kept[i]; i++) {
+        g_autofree char *original = g_strndup(kept[i], strlen(kept[i]) - strlen(PLAN_LANDED));
         journal_kept row = {.path = kept[i],
-                            .original = kept[i],
+                            .original = original,
                             .kind = (char *)"landed",
                             .id = (char *)self->work->id,
                             .vm_uuid = self->asked->machine->uuid,

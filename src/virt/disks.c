@@ -458,7 +458,8 @@ static gboolean plan_all(yard *y, const vm *stored, GPtrArray *disks, GPtrArray 
     for (guint i = 0; stored && i < stored->disks->len; i++)
         if (!check_stored(y, stored->disks->pdata[i], ejected, error))
             return FALSE;
-    space_check(y->room, y->s->found, y->s->here);
+    space_check(y->room, (const char *const *)y->s->rules->landed, y->s->rules->give_up,
+                y->s->found, y->s->here);
     return TRUE;
 }
 

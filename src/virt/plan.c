@@ -58,6 +58,7 @@ plan *plan_new(void)
 
     self->disks = g_ptr_array_new_with_free_func(plan_disk_free);
     self->nics = g_ptr_array_new_with_free_func(plan_nic_free);
+    self->give_up = g_ptr_array_new_with_free_func(g_free);
     return self;
 }
 
@@ -76,6 +77,7 @@ void plan_free(plan *self)
         return;
     g_ptr_array_unref(self->disks);
     g_ptr_array_unref(self->nics);
+    g_ptr_array_unref(self->give_up);
     g_free(self->mark);
     g_free(self->live_xml);
     g_free(self->persistent_xml);
@@ -152,8 +154,9 @@ plan *plan_make(virt_host *host, const vm *machine, const char *live_xml,
                 const char *persistent_xml, const plan_rules *rules, findings *found,
                 GError **error)
 {
-    survey s = {host, machine, rules, found, g_get_host_name()};
     g_autoptr(plan) self = plan_new();
+    plan_rules all = *rules;
+    survey s = {host, machine, &all, found, g_get_host_name()};
     g_autoptr(vm) stored = persistent_xml ? vm_parse(persistent_xml, error) : NULL;
     g_autoptr(GPtrArray) media = g_ptr_array_new_with_free_func(plan_disk_free);
     g_autoptr(GPtrArray) ejected = g_ptr_array_new_with_free_func(g_free);
@@ -164,6 +167,7 @@ plan *plan_make(virt_host *host, const vm *machine, const char *live_xml,
     g_auto(GStrv) security = NULL;
     rewrite_rules rewriting = {0};
 
+    all.give_up = self->give_up;
     self->mark = new_mark();
     if (persistent_xml && (!stored || !same_vm(machine, stored, error)))
         return NULL;

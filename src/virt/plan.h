@@ -43,6 +43,7 @@ typedef struct {
                        attribute */
     char *live_xml; /* what the migration must bring, exactly */
     char *persistent_xml; /* what Ferry defines after the commit; NULL for a transient VM */
+    GPtrArray *give_up; /* of char *, not in the JSON: those of plan_rules.landed whose room is needed */
 } plan;
 
 typedef struct {
@@ -67,6 +68,11 @@ typedef struct {
      * always among them. */
     GStrv storage_roots;
     guint64 memory_reserve; /* bytes of this host's memory no VM may take */
+    /* What landed in earlier tries of this VM; NULL: nothing. Where it is in the way of the new
+     * disks it is counted as room, and plan_prepare deletes it: plan_make adds its path to the
+     * plan's own `give_up`, whatever is given here. */
+    GStrv landed;
+    GPtrArray *give_up;
 } plan_rules;
 
 /* Never fails for what the VM or host is like: that becomes findings (codes in docs/findings.md).
@@ -90,15 +96,18 @@ GStrv plan_disk_targets(const plan *self);
 JsonObject *plan_to_json(const plan *self);
 plan *plan_from_json(JsonObject *object, GError **error);
 
-/* Creates every disk, same size, exclusively (never over an existing file), sparse, 0600, marked;
- * notes each inode in the plan (where a file system keeps no extended attributes, that alone
+/* Deletes what is to be given up, then creates every disk, same size, exclusively (never over an
+ * existing file), sparse, 0600, marked; notes each inode in the plan (where a file system keeps no extended attributes, that alone
  * tells). On error takes back what it had made. */
 gboolean plan_prepare(plan *self, virt_host *host, GError **error);
 
-/* After a failure: the landed disk data stays, as PATH.ferry-landed (replacing what an earlier try
- * of this VM left there), so that nothing starts from it by accident; a disk nothing was written to
- * is deleted. Only files that plan_prepare made (same mark or inode) and that no VM of this host
- * names are touched. Returns the kept paths (NULL-terminated, caller frees). Safe to call again;
- * files already gone are no error. NULL only with *error. */
+/* After a failure: with `keep` the landed disk data stays, as PATH.ferry-landed, so that nothing
+ * starts from it by accident; without, and where nothing was written to a disk, it is deleted. What
+ * lies there already is replaced, unless it is one of `earlier` (what landed in earlier tries of
+ * this VM; may be NULL) and takes more room, so most likely holds more: then that stays. Only files
+ * that plan_prepare made (same mark or inode) and that no VM of this host names are touched. Returns
+ * the paths put aside now (NULL-terminated, caller frees). Safe to call again; files already gone
+ * are no error. NULL only with *error. */
 #define PLAN_LANDED ".ferry-landed"
-GStrv plan_abandon(const plan *self, virt_host *host, GError **error);
+GStrv plan_abandon(const plan *self, virt_host *host, gboolean keep, const char *const *earlier,
+                   GError **error);

@@ -113,6 +113,13 @@ static void refresh_pools(const plan *self, virt_host *host)
 
 gboolean plan_prepare(plan *self, virt_host *host, GError **error)
 {
+    for (guint i = 0; i < self->give_up->len; i++) {
+        const char *path = self->give_up->pdata[i];
+        if (unlink(path) == 0)
+            log_notice("%s was deleted: its room is needed for the move itself", path);
+        else if (errno != ENOENT)
+            return fdio_error(error, errno, "%s, whose room is needed, cannot be deleted", path);
+    }
     for (guint i = 0; i < self->disks->len; i++) {
         plan_disk *disk = self->disks->pdata[i];
         if (!disk->new_path || !disk->new_format) {
@@ -169,11 +176,21 @@ static gboolean is_untouched(const plan_disk *disk)
     return fd >= 0 && lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
 }
 
-static gboolean put_away(const plan_disk *disk, GPtrArray *kept, GError **error)
+/* Does the file of an earlier try hold more than what has landed now? */
+static gboolean holds_more(const char *name, const plan_disk *disk, const char *const *earlier)
+{
+    struct stat old, now;
+
+    return earlier && g_strv_contains(earlier, name) && lstat(name, &old) == 0 &&
+           S_ISREG(old.st_mode) && lstat(disk->new_path, &now) == 0 && old.st_blocks > now.st_blocks;
+}
+
+static gboolean put_away(const plan_disk *disk, gboolean keep, const char *const *earlier,
+                         GPtrArray *kept, GError **error)
 {
     g_autofree char *name = g_strconcat(disk->new_path, PLAN_LANDED, NULL);
 
-    if (is_untouched(disk)) {
+    if (!keep || is_untouched(disk) || holds_more(name, disk, earlier)) {
         if (unlink(disk->new_path) && errno != ENOENT)
             return fdio_error(error, errno, "%s cannot be removed", disk->new_path);
     } else {
@@ -184,7 +201,8 @@ static gboolean put_away(const plan_disk *disk, GPtrArray *kept, GError **error)
     return fdio_sync_parent(disk->new_path, error);
 }
 
-GStrv plan_abandon(const plan *self, virt_host *host, GError **error)
+GStrv plan_abandon(const plan *self, virt_host *host, gboolean keep, const char *const *earlier,
+                   GError **error)
 {
     g_autoptr(GPtrArray) kept = g_ptr_array_new_with_free_func(g_free);
 
@@ -197,7 +215,7 @@ GStrv plan_abandon(const plan *self, virt_host *host, GError **error)
             return NULL;
         if (used)
             log_warning("%s is in use by a VM and stays as it is", disk->new_path);
-        else if (!put_away(disk, kept, error))
+        else if (!put_away(disk, keep, earlier, kept, error))
             return NULL;
     }
     refresh_pools(self, host);

@@ -94,7 +94,23 @@ char *space_text(guint64 bytes)
     return g_strdup_printf("%.1f %ciB", value, units[i]);
 }
 
-void space_check(const space *self, findings *found, const char *here)
+/* Bytes that files on this volume take; adds them to `list` if there is one. */
+static guint64 taken_by(const volume *v, const char *const *files, GPtrArray *list)
+{
+    guint64 sum = 0;
+    struct stat st;
+
+    for (guint i = 0; files && files[i]; i++)
+        if (lstat(files[i], &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == v->device) {
+            sum += (guint64)st.st_blocks * 512;
+            if (list)
+                g_ptr_array_add(list, g_strdup(files[i]));
+        }
+    return sum;
+}
+
+void space_check(const space *self, const char *const *landed, GPtrArray *give_up, findings *found,
+                 const char *here)
 {
     for (guint i = 0; i < self->volumes->len; i++) {
         const volume *v = self->volumes->pdata[i];
@@ -107,6 +123,8 @@ void space_check(const space *self, findings *found, const char *here)
         if (statvfs(v->directory, &fs))
             continue;
         free_bytes = (guint64)fs.f_bavail * fs.f_frsize;
+        if (free_bytes < v->needed && free_bytes + taken_by(v, landed, NULL) >= v->needed)
+            free_bytes += taken_by(v, landed, give_up);
         available = space_text(free_bytes);
         if (free_bytes < v->needed)
             findings_add(found, 3002, FINDING_BLOCKS, v->directory,

@@ -8,6 +8,7 @@
 #include "migrate/source.h"
 #include "migrate/target.h"
 #include "worker/boss.h"
+#include "worker/index.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -382,12 +383,14 @@ static void tear_down(worker *self)
 int main(int argc, char **argv)
 {
     g_autofree char *config = NULL, *id = NULL;
-    gboolean recover = FALSE, version = FALSE;
+    gboolean recover = FALSE, index = FALSE, version = FALSE;
     const GOptionEntry entries[] = {
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &config, "Settings (" SETTINGS_FILE ")", "FILE"},
         {"id", 0, 0, G_OPTION_ARG_STRING, &id, "The migration", "UUID"},
         {"recover", 0, 0, G_OPTION_ARG_NONE, &recover,
          "Bring what the journal has of it to its end", NULL},
+        {"index", 0, 0, G_OPTION_ARG_NONE, &index,
+         "Bring the index of what need not be sent up to date instead", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version", NULL},
         {NULL}};
     g_autoptr(GOptionContext) context = g_option_context_new("- carry one migration, for ferryd");
@@ -405,6 +408,8 @@ int main(int argc, char **argv)
     if (version) {
         g_print("ferry-worker " FERRY_VERSION "\n");
         ok = TRUE;
+    } else if (index) {
+        ok = index_run(config) == 0;
     } else if (!id) {
         g_printerr("ferry-worker: --id is needed; ferryd starts workers, people use 'ferry migrate'\n");
     } else {

@@ -193,8 +193,8 @@ static void run(const char *const *argv)
 static void test_qcow2(void)
 {
     g_autofree char *raw = new_image("q.raw", 3), *path = path_of("q.qcow2");
-    const char *convert[] = {"qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", raw, path,
-                             NULL};
+    const char *convert[] = {"qemu-img", "convert", "-q", "-f", "raw",
+                             "-O",       "qcow2",   raw,  path, NULL};
     g_autoptr(seeds) store = NULL;
     g_autoptr(GArray) hints = NULL;
 

@@ -91,6 +91,7 @@ static void every_key_is_read(void)
              "[migrations]\nincoming=Off\noutgoing=false\nmax-incoming=64\nmax-outgoing=1\n"
              "landing-timeout=86400\nway-back=0\nkeep-landed=8760\n"
              "bandwidth=1Gbit/s\nmove-bandwidth=50M\nlatency-guard=off\nmax-guest-stall=0\n"
+             "[seeds]\ntemplates=/srv/t;pool:golden\nsame-name=/backup\n"
              "[tls]\ncertificate=/c\nkey=/k\nclient-certificate=/cc\nclient-key=/ck\nca=/ca\n"
              "ca-allow=*.a.example;b\npeers=/p\n"
              "[switch-map]\nvSwitch-VLAN500=Converged:500,501\n52:54:00:00:00:05 = br0\n"
@@ -125,6 +126,9 @@ static void every_key_is_read(void)
     g_assert_cmpuint(s->move_bandwidth, ==, 50u << 20);
     g_assert_cmpfloat(s->latency_guard, ==, 0);
     g_assert_cmpint(s->max_guest_stall, ==, 0);
+    g_assert_cmpstr(s->seeds_templates[0], ==, "/srv/t");
+    g_assert_cmpstr(s->seeds_templates[1], ==, "pool:golden");
+    g_assert_cmpstr(s->seeds_same_name[0], ==, "/backup");
     g_assert_cmpstr(s->tls.certificate, ==, "/c");
     g_assert_cmpstr(s->tls.client_key, ==, "/ck");
     g_assert_cmpstr(s->tls.ca, ==, "/ca");
@@ -173,6 +177,8 @@ static void every_mistake_is_named(void)
         {"migrations", "move-bandwidth", "100Mb"},
         {"migrations", "latency-guard", "1"},
         {"migrations", "max-guest-stall", "3601"},
+        {"seeds", "templates", "relative"},
+        {"seeds", "same-name", "/a;pool:"},
         {"tls", "certificate", "/only"},
         {"tls", "client-key", "/only"},
         {"tls", "ca", "/without/allow"},
@@ -262,6 +268,8 @@ static void the_sample_is_right(void)
                                         "move-bandwidth",
                                         "latency-guard",
                                         "max-guest-stall",
+                                        "templates",
+                                        "same-name",
                                         "certificate",
                                         "key",
                                         "client-certificate",

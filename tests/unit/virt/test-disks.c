@@ -388,7 +388,7 @@ static void test_abandon_untouched(fixture *f, gconstpointer unused)
     g_auto(GStrv) kept = NULL;
 
     prepare(f);
-    kept = plan_abandon(f->made, &f->host, &error);
+    kept = plan_abandon(f->made, &f->host, TRUE, NULL, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(g_strv_length(kept), ==, 0);
     g_assert_cmpint(access(a, F_OK), !=, 0);
@@ -413,7 +413,7 @@ static void test_abandon_landed(fixture *f, gconstpointer unused)
     write_at(a, "landed", 1 << 20);
     g_assert_true(g_spawn_command_line_sync(command, &out, NULL, &status, NULL));
     g_assert_cmpint(status, ==, 0);
-    kept = plan_abandon(f->made, &f->host, &error);
+    kept = plan_abandon(f->made, &f->host, TRUE, NULL, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(g_strv_length(kept), ==, 2);
     g_assert_cmpstr(kept[0], ==, kept_a);
@@ -422,8 +422,65 @@ static void test_abandon_landed(fixture *f, gconstpointer unused)
     g_assert_cmpint(memcmp(text + (1 << 20), "landed", 6), ==, 0);
     g_assert_cmpint(access(a, F_OK), !=, 0);
     g_strfreev(kept);
-    kept = plan_abandon(f->made, &f->host, &error);
+    kept = plan_abandon(f->made, &f->host, TRUE, NULL, &error);
     g_assert_cmpuint(g_strv_length(kept), ==, 0);
+}
+
+/* Of two tries of this VM what holds more stays; what another VM left there never does. */
+static void test_abandon_beside_an_earlier_try(fixture *f, gconstpointer unused)
+{
+    g_autofree char *a = at(f, "new/a.raw"), *kept_a = g_strconcat(a, PLAN_LANDED, NULL);
+    g_autofree char *much = g_strnfill(2 * MIB, 'x'), *text = NULL;
+    const char *earlier[] = {kept_a, NULL};
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) kept = NULL;
+
+    prepare(f);
+    g_assert_true(g_file_set_contents(kept_a, much, 2 * MIB, NULL));
+    write_at(a, "landed", 1 << 20);
+    kept = plan_abandon(f->made, &f->host, TRUE, earlier, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(g_strv_length(kept), ==, 0);
+    g_assert_cmpint(access(a, F_OK), !=, 0);
+    g_assert_true(g_file_get_contents(kept_a, &text, NULL, NULL));
+    g_assert_cmpint(text[0], ==, 'x');
+    g_strfreev(kept);
+
+    g_assert_true(plan_prepare(f->made, &f->host, &error));
+    write_at(a, "landed", 1 << 20);
+    kept = plan_abandon(f->made, &f->host, TRUE, NULL, &error);
+    g_assert_cmpuint(g_strv_length(kept), ==, 1);
+    g_free(text);
+    g_assert_true(g_file_get_contents(kept_a, &text, NULL, NULL));
+    g_assert_cmpint(text[0], ==, 0);
+    g_assert_cmpint(memcmp(text + (1 << 20), "landed", 6), ==, 0);
+}
+
+static void test_abandon_keeps_nothing(fixture *f, gconstpointer unused)
+{
+    g_autofree char *a = at(f, "new/a.raw"), *kept_a = g_strconcat(a, PLAN_LANDED, NULL);
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) kept = NULL;
+
+    prepare(f);
+    write_at(a, "landed", 1 << 20);
+    kept = plan_abandon(f->made, &f->host, FALSE, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(g_strv_length(kept), ==, 0);
+    g_assert_cmpint(access(a, F_OK), !=, 0);
+    g_assert_cmpint(access(kept_a, F_OK), !=, 0);
+}
+
+/* What is to be given up is gone before the disks are made; gone already is fine. */
+static void test_prepare_gives_up(fixture *f, gconstpointer unused)
+{
+    g_autofree char *old = at(f, "new/other.raw" PLAN_LANDED);
+
+    g_assert_true(g_file_set_contents(old, "x", 1, NULL));
+    g_ptr_array_add(f->made->give_up, g_strdup(old));
+    g_ptr_array_add(f->made->give_up, at(f, "new/none" PLAN_LANDED));
+    prepare(f);
+    g_assert_cmpint(access(old, F_OK), !=, 0);
 }
 
 /* A file that the plan did not make is nobody's to take away, though it is at a path of the plan.
@@ -440,7 +497,7 @@ static void test_abandon_stranger(fixture *f, gconstpointer unused)
     planned->inode = 0; /* as in the journal of a worker that died while it made them */
     g_assert_cmpint(unlink(a), ==, 0);
     g_assert_true(g_file_set_contents(a, "another VM's", -1, NULL));
-    kept = plan_abandon(f->made, &f->host, &error);
+    kept = plan_abandon(f->made, &f->host, TRUE, NULL, &error);
     g_assert_no_error(error);
     g_assert_cmpint(access(a, F_OK), ==, 0);
 }
@@ -454,7 +511,7 @@ static void test_abandon_by_mark(fixture *f, gconstpointer unused)
     prepare(f);
     for (guint i = 0; i < f->made->disks->len; i++)
         ((plan_disk *)f->made->disks->pdata[i])->inode = 0;
-    kept = plan_abandon(f->made, &f->host, &error);
+    kept = plan_abandon(f->made, &f->host, TRUE, NULL, &error);
     g_assert_no_error(error);
     if (access(a, F_OK) == 0)
         g_test_skip("this file system keeps no extended attributes");
@@ -826,6 +883,9 @@ int main(int argc, char **argv)
     ADD("prepare-takes-back", test_prepare_fails);
     ADD("abandon-untouched", test_abandon_untouched);
     ADD("abandon-landed", test_abandon_landed);
+    ADD("abandon-beside-an-earlier-try", test_abandon_beside_an_earlier_try);
+    ADD("abandon-keeps-nothing", test_abandon_keeps_nothing);
+    ADD("prepare-gives-up", test_prepare_gives_up);
     ADD("abandon-leaves-strangers", test_abandon_stranger);
     ADD("abandon-after-a-crash", test_abandon_by_mark);
     return g_test_run();

@@ -182,7 +182,7 @@ static int prepare(virt_host *host, char **args)
 static int abandon(virt_host *host, char **args)
 {
     g_autoptr(plan) made = load(args[0]);
-    g_auto(GStrv) kept = made ? plan_abandon(made, host, &failure) : NULL;
+    g_auto(GStrv) kept = made ? plan_abandon(made, host, TRUE, NULL, &failure) : NULL;
 
     if (!kept)
         return fail();
