@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "migrate/control.h"
 #include "migrate/insist.h"
+#include "migrate/wayback.h"
 
 #define LOG_AREA "accept"
 
@@ -171,13 +172,15 @@ static gboolean ensure_running(void *user, GError **error)
 void accept_settle(target *self)
 {
     g_autoptr(GError) error = NULL;
+    gboolean alive;
 
     insist(self->status, ensure_running, reopen, self);
-    if (see_running(self, &error)) {
-        if (self->session)
-            (void)control_send(self->session, CONTROL_ALIVE, NULL, NULL);
-    } else {
+    alive = see_running(self, &error);
+    if (!alive)
         log_warning("%s", error->message);
-    }
+    else if (self->session)
+        (void)control_send(self->session, CONTROL_ALIVE, NULL, NULL);
     insist(self->status, define, reopen, self);
+    if (alive)
+        wayback_supersede(self->work, self->asked->machine->uuid, self->peer);
 }

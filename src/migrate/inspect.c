@@ -2,6 +2,8 @@
 /* Phase comparing, this host's part: is there such a VM, can it move, and what is it like? Changes nothing. */
 #include "migrate/source-inside.h"
 
+#include "migrate/homeward.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,6 +99,7 @@ static gboolean describe_vm(source *self, GError **error)
     landing->id = g_strdup(self->work->id);
     landing->dry_run = self->compare;
     landing->read_back = self->asked->read_back;
+    landing->way_back = self->asked->way_back >= 0 ? self->asked->way_back : self->work->conf->way_back;
     landing->switch_keys = g_strdupv(self->asked->switch_keys);
     landing->switch_values = g_strdupv(self->asked->switch_values);
     landing->storage_keys = g_strdupv(self->asked->storage_keys);
@@ -180,6 +183,26 @@ static gboolean check_maps(source *self)
                      "--format");
 }
 
+/* A return: every disk and NIC goes to where it was. */
+static gboolean take_places(source *self)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = settings_journal(self->work->conf), *text = NULL, *fix = NULL;
+    g_autoptr(journal) book = NULL;
+
+    if (!self->asked->return_of)
+        return TRUE;
+    book = journal_open(path, TRUE, &error);
+    if (book && homeward_recall(book, self->asked->return_of, self->asked->target, self->landing,
+                                &error))
+        return TRUE;
+    text = g_strdup_printf("%s cannot go back to its places on %s: %s.", self->landing->machine->name,
+                           self->asked->target, error->message);
+    fix = g_strdup_printf("Say where it goes: 'ferry migrate %s %s' with --switch and --storage.",
+                          self->landing->machine->name, self->asked->target);
+    return source_refuse(self, 1010, "blocked", fix, text);
+}
+
 /* Phase comparing: this host's part. */
 gboolean source_look(source *self)
 {
@@ -197,5 +220,5 @@ gboolean source_look(source *self)
         return FALSE;
     if (!describe_vm(self, &error))
         return source_fail(self, error);
-    return check_maps(self) && check_disks_writable(self);
+    return check_maps(self) && take_places(self) && check_disks_writable(self);
 }

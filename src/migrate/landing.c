@@ -6,6 +6,7 @@
 
 #define ADDRESSES_MAX 32
 #define UNIX_PATH_MAX 100
+#define WAY_BACK_MAX  8760 /* hours */
 
 char *landing_memory_socket(const char *directory)
 {
@@ -83,6 +84,8 @@ landing_request *landing_request_from_json(JsonObject *object, GError **error)
         !json_opt_string(object, "stored_xml", &stored, NULL, error) ||
         !json_opt_bool(object, "autostart", &self->autostart, FALSE, error) ||
         !json_opt_bool(object, "read_back", &self->read_back, FALSE, error) ||
+        !json_opt_int(object, "way_back", 0, WAY_BACK_MAX, &self->way_back, 0, error) ||
+        !json_opt_map(object, "names", &self->name_keys, &self->name_values, error) ||
         !json_opt_map(object, "switches", &self->switch_keys, &self->switch_values, error) ||
         !json_opt_map(object, "storage", &self->storage_keys, &self->storage_values, error) ||
         !json_opt_map(object, "formats", &self->format_keys, &self->format_values, error))
@@ -115,6 +118,7 @@ JsonObject *landing_request_to_json(const landing_request *self)
         json_object_set_string_member(object, "stored_xml", self->stored_xml);
     json_object_set_boolean_member(object, "autostart", self->autostart);
     json_object_set_boolean_member(object, "read_back", self->read_back);
+    json_object_set_int_member(object, "way_back", self->way_back);
     for (guint i = 0; i < self->machine->disks->len; i++) {
         const vm_disk *disk = self->machine->disks->pdata[i];
         JsonObject *sizes;
@@ -131,6 +135,8 @@ JsonObject *landing_request_to_json(const landing_request *self)
     json_set_map(object, "switches", self->switch_keys, self->switch_values);
     json_set_map(object, "storage", self->storage_keys, self->storage_values);
     json_set_map(object, "formats", self->format_keys, self->format_values);
+    if (self->name_keys && *self->name_keys)
+        json_set_map(object, "names", self->name_keys, self->name_values);
     return object;
 }
 
@@ -149,6 +155,8 @@ void landing_request_free(landing_request *self)
     g_strfreev(self->storage_values);
     g_strfreev(self->format_keys);
     g_strfreev(self->format_values);
+    g_strfreev(self->name_keys);
+    g_strfreev(self->name_values);
     g_free(self);
 }
 

@@ -12,9 +12,11 @@ typedef struct {
     char *host_uuid; /* the source's */
     char *live_xml, *stored_xml; /* stored: NULL for a transient VM */
     gboolean autostart;
+    gint64 way_back; /* hours the source keeps its disks when the VM has gone; 0: not at all, or not said */
     gboolean read_back; /* the disks are read from their media before the guest runs on them */
     vm *machine; /* live_xml understood, with the sizes of its disks filled in */
     GStrv switch_keys, switch_values, storage_keys, storage_values, format_keys, format_values;
+    GStrv name_keys, name_values; /* "names": a disk's target -> what its file is to be called */
 } landing_request;
 
 landing_request *landing_request_from_json(JsonObject *object, GError **error);

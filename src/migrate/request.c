@@ -14,7 +14,7 @@
 
 static const char *const members[] = {"id",       "vm",      "target",   "switches",
                                       "storage",  "formats", "way_back", "mirror", "verify",
-                                      "bandwidth", "latency_guard", NULL};
+                                      "bandwidth", "latency_guard", "return_of", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static gboolean refuse(GError **error, const char *format, ...)
@@ -185,11 +185,12 @@ void request_limits_to_json(const request_limits *limits, JsonObject *object)
 request *request_from_json(JsonObject *object, GError **error)
 {
     g_autoptr(request) self = g_new0(request, 1);
-    const char *id, *vm, *target;
+    const char *id, *vm, *target, *return_of;
 
     if (!known_members(object, error) || !json_opt_string(object, "id", &id, NULL, error) ||
         !json_get_string(object, "vm", &vm, error) ||
         !json_get_string(object, "target", &target, error) ||
+        !json_opt_string(object, "return_of", &return_of, NULL, error) ||
         !json_opt_int(object, "way_back", 0, WAY_BACK_MAX, &self->way_back, -1, error) ||
         !take_choice(object, "mirror", "background", "synchronous", &self->synchronous, error) ||
         !take_choice(object, "verify", "transfer", "readback", &self->read_back, error) ||
@@ -214,6 +215,16 @@ request *request_from_json(JsonObject *object, GError **error)
                "\"target\": the name of a paired host is expected ('ferry peers' lists them)");
         return NULL;
     }
+    if (return_of && !g_uuid_string_is_valid(return_of)) {
+        refuse(error, "\"return_of\": the id of a move is expected");
+        return NULL;
+    }
+    if (return_of && (*self->switch_keys || *self->storage_keys || *self->format_keys)) {
+        refuse(error, "a return goes to the places the VM had: leave out \"switches\", \"storage\" and "
+                      "\"formats\", or move it without \"return_of\"");
+        return NULL;
+    }
+    self->return_of = return_of ? g_ascii_strdown(return_of, -1) : NULL;
     self->id = id ? g_ascii_strdown(id, -1) : NULL;
     self->vm = g_strdup(vm);
     self->target = g_strdup(target);
@@ -231,6 +242,8 @@ JsonObject *request_to_json(const request *self)
     json_set_map(object, "switches", self->switch_keys, self->switch_values);
     json_set_map(object, "storage", self->storage_keys, self->storage_values);
     json_set_map(object, "formats", self->format_keys, self->format_values);
+    if (self->return_of)
+        json_object_set_string_member(object, "return_of", self->return_of);
     if (self->way_back >= 0)
         json_object_set_int_member(object, "way_back", self->way_back);
     if (self->synchronous)
@@ -248,6 +261,7 @@ void request_free(request *self)
     g_free(self->id);
     g_free(self->vm);
     g_free(self->target);
+    g_free(self->return_of);
     g_strfreev(self->switch_keys);
     g_strfreev(self->switch_values);
     g_strfreev(self->storage_keys);

@@ -17,6 +17,8 @@ typedef struct {
     GStrv storage_keys, storage_values; /* "storage": {"/var/lib/libvirt/images": "/srv/ssd" |
                                            "pool:fast", "vda": …} */
     GStrv format_keys, format_values;   /* "formats": {"vda": "raw", "*": "qcow2"} */
+    char *return_of;                    /* "return_of": id of the move that brought the VM here: it goes back to its
+                                           places there, so there are no maps; NULL: an ordinary move */
     gint64 way_back;                    /* "way_back": hours, 0 to 8760; -1: the host's setting */
     gboolean synchronous;               /* "mirror": "background" (default) or "synchronous" */
     gboolean read_back;                 /* "verify": "transfer" (default) or "readback" */

@@ -218,6 +218,8 @@ static gboolean make_plan(target *self, findings *found, GError **error)
                         .storage_values = storage_values,
                         .format_keys = asked->format_keys,
                         .format_values = asked->format_values,
+                        .name_keys = asked->name_keys,
+                        .name_values = asked->name_values,
                         .storage_roots = conf->storage_directories,
                         .memory_reserve = conf->memory_reserve,
                         .landed = landed};
@@ -398,6 +400,16 @@ static gboolean wait_for_token(target *self)
     return token;
 }
 
+/* Its disks are the source's, which may keep them a moment longer than this. */
+static void show_way_back(target *self)
+{
+    gint64 until = g_get_real_time() / G_USEC_PER_SEC + self->asked->way_back * 3600;
+    const char *none[] = {NULL};
+
+    if (self->asked->way_back > 0)
+        status_set_way_back(self->status, until, none);
+}
+
 /* The guest is ours. The source may still want to hear so, and says when it is tidy; if it cannot, we end all the same:
  * it will ask our journal. */
 static void complete(target *self)
@@ -408,6 +420,7 @@ static void complete(target *self)
     accept_settle(self);
     /* They have served. */
     seeding_keep_landed(self->work->conf, self->peer, self->asked->machine->uuid, 0);
+    show_way_back(self);
     deadline = g_get_monotonic_time() + DONE_TIMEOUT;
     g_mutex_lock(&self->lock);
     while (!self->done && !self->session_over && self->session &&

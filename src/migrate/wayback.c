@@ -7,6 +7,7 @@
  * deleted (way back of 0 hours) only on that proof.
  */
 #include "migrate/source-inside.h"
+#include "migrate/wayback.h"
 
 #include "base/fdio.h"
 #include "base/log.h"
@@ -183,4 +184,36 @@ void wayback_clean(source *self)
         (void)control_send(self->session, CONTROL_DONE, NULL, NULL);
         (void)session_finish(self->session, FINISH_TIMEOUT_MS);
     }
+}
+
+/* Only what was given to this very peer: another one may call a VM by any UUID. */
+static gboolean is_superseded(journal *book, const journal_kept *kept, const char *vm_uuid,
+                              const char *peer)
+{
+    g_autoptr(journal_entry) move = NULL;
+
+    if (strcmp(kept->kind, "way-back") || strcmp(kept->vm_uuid, vm_uuid))
+        return FALSE;
+    move = journal_find(book, kept->id, NULL);
+    return move && !strcmp(move->role, "source") && !g_ascii_strcasecmp(move->peer, peer);
+}
+
+void wayback_supersede(const job *work, const char *vm_uuid, const char *peer)
+{
+    g_autofree char *path = settings_journal(work->conf);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(journal) book = journal_open(path, FALSE, &error);
+    g_autoptr(GPtrArray) all = book ? journal_kept_list(book, 0, &error) : NULL;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+
+    for (guint i = 0; all && i < all->len && !error; i++) {
+        journal_kept *kept = all->pdata[i];
+        if (!is_superseded(book, kept, vm_uuid, peer))
+            continue;
+        kept->until = MIN(kept->until, now);
+        (void)journal_keep(book, kept, &error);
+    }
+    if (error)
+        log_warning("the disks kept of an earlier move stay until their time is over: %s",
+                    error->message);
 }

@@ -261,6 +261,24 @@ static gboolean can_move(const survey *s, const vm_disk *disk)
     return FALSE;
 }
 
+/* What the file of the disk is to be called; NULL with a finding. */
+static char *choose_name(const survey *s, const vm_disk *disk, const char *base, const char *format)
+{
+    const plan_rules *rules = s->rules;
+
+    for (guint i = 0; rules->name_keys && rules->name_keys[i]; i++) {
+        const char *name = rules->name_values[i];
+        if (strcmp(rules->name_keys[i], disk->target))
+            continue;
+        if (vm_name_is_sane(name) && strcmp(name, ".") && strcmp(name, ".."))
+            return g_strdup(name);
+        findings_add(s->found, 1106, FINDING_BLOCKS, disk->target, "Name a file, without a directory.",
+                     "Disk %s is to be called \"%s\", which is no name of a file.", disk->target, name);
+        return NULL;
+    }
+    return rename_for(s->machine, disk, base, format);
+}
+
 static gboolean path_is_free(const survey *s, const plan_disk *disk, const GPtrArray *others)
 {
     struct stat st;
@@ -309,7 +327,9 @@ static gboolean plan_copied(yard *y, const vm_disk *disk, GPtrArray *disks, GErr
         return FALSE;
     if (!good || !format)
         return TRUE;
-    name = rename_for(s->machine, disk, base, format);
+    name = choose_name(s, disk, base, format);
+    if (!name)
+        return TRUE;
     planned->new_path = g_build_filename(place.directory, name, NULL);
     planned->new_format = g_strdup(format);
     planned->pool = g_steal_pointer(&place.pool);

@@ -61,6 +61,9 @@ typedef struct {
     GStrv storage_keys, storage_values;
     /* Format keys: a disk's target or "*"; values qcow2, raw. Without a pair: the same format. */
     GStrv format_keys, format_values;
+    /* Name keys: a disk's target; values: what its file is called. Without a pair: as before, with the
+     * ending of its new format. */
+    GStrv name_keys, name_values;
     /* Directories, with all below them, where files of VMs may be made on this host. A peer names
      * paths and may not write just anywhere: NULL or empty means any place but the system's own
      * (/etc, /usr, /home, /run, /var except /var/lib/libvirt, …), where a file system mounted below

@@ -46,6 +46,25 @@ static void a_full_request_survives_a_round_trip(void)
     g_assert_cmpstr(text, ==, json);
 }
 
+/* A return knows its places itself. */
+static void a_return_takes_no_maps(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(request) r = parse("{\"vm\":\"web01\",\"target\":\"alpha\","
+                                 "\"return_of\":\"5D0F1C2E-0000-4000-8000-00000000000A\"}",
+                                 &error);
+    g_autoptr(JsonObject) back = NULL;
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(r->return_of, ==, "5d0f1c2e-0000-4000-8000-00000000000a");
+    back = request_to_json(r);
+    g_assert_cmpstr(json_object_get_string_member(back, "return_of"), ==, r->return_of);
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"return_of\":\"7\"}", "return_of");
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"formats\":{\"vda\":\"raw\"},"
+                   "\"return_of\":\"5d0f1c2e-0000-4000-8000-00000000000a\"}",
+                   "leave out");
+}
+
 static void only_vm_and_target_are_needed(void)
 {
     g_autoptr(GError) error = NULL;
@@ -185,6 +204,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/request/round_trip", a_full_request_survives_a_round_trip);
     g_test_add_func("/request/minimum", only_vm_and_target_are_needed);
+    g_test_add_func("/request/return", a_return_takes_no_maps);
     g_test_add_func("/request/limits", limits_survive_a_round_trip);
     g_test_add_func("/request/nonsense", nonsense_is_refused_by_name);
     g_test_add_func("/request/rules", rules_are_checked);

@@ -20,7 +20,7 @@ typedef struct {
     findings *found;
     plan *made;
     GPtrArray *media, *ejected;
-    GPtrArray *keys[2], *values[2]; /* storage, format */
+    GPtrArray *keys[3], *values[3]; /* storage, format, name */
     char *roots[2];
 } fixture;
 
@@ -40,6 +40,8 @@ static void set_up(fixture *f, gconstpointer unused)
     for (guint i = 0; i < 2; i++) {
         g_autofree char *path = g_build_filename(f->dir, i ? "new" : "old", NULL);
         g_assert_cmpint(g_mkdir(path, 0755), ==, 0);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(f->keys); i++) {
         f->keys[i] = g_ptr_array_new_with_free_func(g_free);
         f->values[i] = g_ptr_array_new_with_free_func(g_free);
     }
@@ -73,7 +75,7 @@ static void tear_down(fixture *f, gconstpointer unused)
     plan_free(f->made);
     g_ptr_array_unref(f->media);
     g_ptr_array_unref(f->ejected);
-    for (guint i = 0; i < 2; i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(f->keys); i++) {
         g_ptr_array_unref(f->keys[i]);
         g_ptr_array_unref(f->values[i]);
     }
@@ -123,7 +125,7 @@ static void plan_them(fixture *f, guint64 capacity, char *a, char *b)
         vm_disk *one = machine->disks->pdata[i];
         one->capacity = one->allocation = capacity;
     }
-    for (guint i = 0; i < 2; i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(f->keys); i++) {
         g_ptr_array_add(f->keys[i], NULL);
         g_ptr_array_add(f->values[i], NULL);
     }
@@ -131,6 +133,8 @@ static void plan_them(fixture *f, guint64 capacity, char *a, char *b)
     rules.storage_values = (GStrv)f->values[0]->pdata;
     rules.format_keys = (GStrv)f->keys[1]->pdata;
     rules.format_values = (GStrv)f->values[1]->pdata;
+    rules.name_keys = (GStrv)f->keys[2]->pdata;
+    rules.name_values = (GStrv)f->values[2]->pdata;
     rules.storage_roots = f->roots[0] ? f->roots : NULL;
     g_assert_true(disks_plan(&s, NULL, f->made->disks, f->media, f->ejected, &error));
     g_assert_no_error(error);
@@ -194,6 +198,19 @@ static void test_whole_names(fixture *f, gconstpointer unused)
     map(f, 0, "@old", "@new");
     plan_them(f, MIB, disk(f, "vda", "@old2/a.raw", "raw", END), NULL);
     expect_path(f, 0, "old2/a.raw", "raw");
+}
+
+/* A name that is asked for wins over what would come of the format; it is never a way out of the directory. */
+static void test_names(fixture *f, gconstpointer unused)
+{
+    map(f, 0, "vda", "@new");
+    map(f, 1, "*", "raw");
+    map(f, 2, "vda", "web.qcow2");
+    map(f, 2, "vdb", "../b");
+    plan_them(f, MIB, disk(f, "vda", "@old/a.qcow2", "qcow2", END),
+              disk(f, "vdb", "@old/b.raw", "raw", END));
+    expect_codes(f, CODES(1106));
+    expect_path(f, 0, "new/web.qcow2", "raw");
 }
 
 static void test_formats(fixture *f, gconstpointer unused)
@@ -857,6 +874,7 @@ int main(int argc, char **argv)
     ADD("precedence", test_precedence);
     ADD("whole-names", test_whole_names);
     ADD("formats", test_formats);
+    ADD("names", test_names);
     ADD("formats-ferry-cannot-make", test_bad_formats);
     ADD("directory-missing", test_missing_directory);
     ADD("file-exists", test_file_exists);
