@@ -78,12 +78,15 @@ static void save_or_log(const outgoing *self)
 }
 
 /* As a worker will show them. */
-static JsonObject *limits_of(const outgoing *self, const request_limits *asked)
+static JsonObject *limits_of(const outgoing *self, const request *asked)
 {
     static const char *const unknown[] = {"share", "claim", "peer_share", "rate", "spared"};
     const settings *conf = self->owner->conf;
-    guint64 own = asked->bandwidth >= 0 ? (guint64)asked->bandwidth : conf->move_bandwidth;
-    double guard = asked->latency_guard >= 0 ? asked->latency_guard : conf->latency_guard;
+    gint64 wanted = asked->limits.bandwidth;
+    guint64 own = wanted >= 0 ? (guint64)wanted : conf->move_bandwidth;
+    double guard = asked->synchronous                  ? 0
+                   : asked->limits.latency_guard >= 0 ? asked->limits.latency_guard
+                                                      : conf->latency_guard;
     JsonObject *limits = json_object_new();
 
     for (guint i = 0; i < G_N_ELEMENTS(unknown); i++)
@@ -127,7 +130,7 @@ static void show(outgoing *self, const waiting_move *w)
     json_object_set_int_member(channels, "wanted", self->owner->conf->channels);
     json_object_set_int_member(channels, "lost", 0);
     json_object_set_object_member(status, "channels", channels);
-    json_object_set_object_member(status, "limits", limits_of(self, &w->asked->limits));
+    json_object_set_object_member(status, "limits", limits_of(self, w->asked));
     json_object_set_array_member(status, "findings", json_array_new());
     moves_set(self->owner->known, w->asked->id, status);
 }
@@ -226,6 +229,11 @@ gboolean outgoing_set(outgoing *self, const char *id, const request_limits *want
         request_limits *limits = &w->asked->limits, before = *limits;
         if (strcmp(w->asked->id, id))
             continue;
+        if (w->asked->synchronous && wanted->latency_guard > 0) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "this move's mirror is synchronous, and with that there is no latency guard");
+            return FALSE;
+        }
         if (wanted->bandwidth >= 0)
             limits->bandwidth = wanted->bandwidth;
         if (wanted->latency_guard >= 0)

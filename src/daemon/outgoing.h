@@ -19,7 +19,7 @@ gboolean outgoing_add(outgoing *self, request *asked, GError **error);
 /* Starts what there is a slot for. */
 void outgoing_pump(outgoing *self);
 /* Other limits for one that waits; what is not said stays. FALSE: it is not there (any more), or, with
- * an error, cannot be made durable. */
+ * an error, cannot have them (G_IO_ERROR_INVALID_ARGUMENT) or they cannot be made durable. */
 gboolean outgoing_set(outgoing *self, const char *id, const request_limits *wanted, GError **error);
 /* Takes one out of the queue again; FALSE: it is not there (any more). */
 gboolean outgoing_remove(outgoing *self, const char *id);

@@ -195,6 +195,8 @@ void routes_set(exchange *x, gpointer user)
                       "no limit holds any more");
     else if (outgoing_set(self->queue, id, &wanted, &error))
         exchange_answer(x, 202, moves_find(self->known, id, NULL));
+    else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT))
+        exchange_fail(x, 409, "conflict", "%s", error->message);
     else if (error)
         exchange_fail(x, 500, "internal", "it cannot be written down: %s", error->message);
     else

@@ -13,6 +13,7 @@
 #define BEFORE_LEAST   3   /* samples that make a baseline */
 #define LIFE_LEAST     100 /* requests that make a mean */
 #define GROWTH         1.2
+#define LEAP           1.5 /* instead, below half of the bound */
 #define STEP           (G_GUINT64_CONSTANT(1) << 20)
 #define UNBOUND        2   /* what is sent at less than rate / UNBOUND is not held up by it */
 #define IN_VAIN_ROUNDS 4
@@ -148,8 +149,10 @@ static guard_verdict cut(guard *self, guint64 speed, guint64 least)
     return GUARD_IN_VAIN;
 }
 
-static guard_verdict grow(guard *self, guint64 speed)
+static guard_verdict grow(guard *self, guint64 speed, double bound)
 {
+    double growth = self->high <= bound / 2 ? LEAP : GROWTH;
+
     self->in_vain = 0;
     if (!self->rate)
         return GUARD_SAME;
@@ -157,7 +160,7 @@ static guard_verdict grow(guard *self, guint64 speed)
         self->rate = 0;
         return GUARD_LIFTED;
     }
-    self->rate = MIN((guint64)((double)self->rate * GROWTH) + STEP, RATE_MAX);
+    self->rate = MIN((guint64)((double)self->rate * growth) + STEP, RATE_MAX);
     return GUARD_FASTER;
 }
 
@@ -174,7 +177,7 @@ static guard_verdict judge(guard *self, gint64 now, const virt_block_times *gues
     if (self->high > bound)
         verdict = cut(self, speed, least);
     else if (self->high <= bound * EASY)
-        verdict = grow(self, speed);
+        verdict = grow(self, speed, bound);
     next_round(self, now, guest, sent);
     return verdict;
 }

@@ -202,6 +202,10 @@ request *request_from_json(JsonObject *object, GError **error)
         !take_map(object, "formats", &self->format_keys, &self->format_values, request_check_format,
                   error))
         return NULL;
+    if (self->synchronous && self->limits.latency_guard > 0) {
+        refuse(error, "\"latency_guard\": with a synchronous mirror there is none; leave one of them out");
+        return NULL;
+    }
     if (id && !g_uuid_string_is_valid(id)) {
         refuse(error, "\"id\": a UUID is expected");
         return NULL;

@@ -34,7 +34,7 @@ source *source_new(const job *work, const request *asked, gboolean compare)
     g_mutex_init(&self->lock);
     g_cond_init(&self->changed);
     self->status = status_new(&setup);
-    self->throttle = throttle_new(self->status, work->conf, &asked->limits);
+    self->throttle = throttle_new(self->status, work->conf, asked);
     return self;
 }
 

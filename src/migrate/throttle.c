@@ -15,6 +15,7 @@
 
 struct throttle {
     status *shown;
+    gboolean guards; /* there can be a guard */
     virt_domain *domain; /* read-only once the thread runs, as are the disks */
     GStrv disks;
     GThread *thread;
@@ -28,15 +29,18 @@ struct throttle {
     guint64 told;      /* to the target */
 };
 
-throttle *throttle_new(status *shown, const settings *conf, const request_limits *asked)
+throttle *throttle_new(status *shown, const settings *conf, const request *asked)
 {
+    const request_limits *wanted = &asked->limits;
     throttle *self = g_new0(throttle, 1);
 
     g_mutex_init(&self->lock);
     g_cond_init(&self->changed);
     self->shown = shown;
-    self->limits.own = asked->bandwidth >= 0 ? (guint64)asked->bandwidth : conf->move_bandwidth;
-    self->limits.guard = asked->latency_guard >= 0 ? asked->latency_guard : conf->latency_guard;
+    self->limits.own = wanted->bandwidth >= 0 ? (guint64)wanted->bandwidth : conf->move_bandwidth;
+    self->guards = !asked->synchronous;
+    if (self->guards)
+        self->limits.guard = wanted->latency_guard >= 0 ? wanted->latency_guard : conf->latency_guard;
     self->limits.share = self->limits.claim = conf->bandwidth;
     self->limits.rate = budget_least(self->limits.own, self->limits.share);
     self->guard = guard_new(self->limits.guard);
@@ -167,7 +171,7 @@ void throttle_set(throttle *self, const request_limits *wanted)
     g_mutex_lock(&self->lock);
     if (wanted->bandwidth >= 0)
         self->limits.own = (guint64)wanted->bandwidth;
-    if (wanted->latency_guard >= 0) {
+    if (wanted->latency_guard >= 0 && self->guards) {
         self->limits.guard = wanted->latency_guard;
         guard_set_factor(self->guard, wanted->latency_guard);
     }
@@ -175,7 +179,9 @@ void throttle_set(throttle *self, const request_limits *wanted)
     tell(self);
     rate = rate_text(self->limits.own);
     log_notice("set by the user: bandwidth %s, latency guard %.4g%s", rate, self->limits.guard,
-               self->limits.guard > 0 ? "" : " (off)");
+               !self->guards             ? " (the mirror is synchronous: it stays off)"
+               : self->limits.guard > 0 ? ""
+                                         : " (off)");
     g_mutex_unlock(&self->lock);
 }
 

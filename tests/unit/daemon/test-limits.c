@@ -127,6 +127,20 @@ static void queued_ones_begin_with_what_was_set(fixture *f, gconstpointer extra)
     wait_until(limit(f, two, "bandwidth") == 20000000);
 }
 
+/* What it could not begin with again must not get into the queue. */
+static void a_synchronous_one_takes_no_guard(fixture *f, gconstpointer extra)
+{
+    g_autofree char *one = begin(f, "web01", "");
+    g_autofree char *two = begin(f, "web02", ", \"mirror\": \"synchronous\"");
+    g_autofree char *path = g_strconcat("/v1/migrations/", two, NULL);
+
+    local_refused_saying(f->alpha, "PATCH", path, "{\"latency_guard\": 2}", "409 conflict",
+                         "synchronous");
+    set(f, two, "{\"latency_guard\": 0}", 202);
+    move_signal(f->alpha, one, SIGUSR1);
+    wait_until(move_is(f->alpha, two, "phase", "mirroring"));
+}
+
 static void nonsense_is_refused(fixture *f, gconstpointer extra)
 {
     g_autofree char *one = begin(f, "web01", ""), *path = g_strconcat("/v1/migrations/", one, NULL);
@@ -155,6 +169,7 @@ int main(int argc, char **argv)
     TEST(a_reload_divides_anew, fast);
     TEST(a_restart_takes_it_up, fast);
     TEST(queued_ones_begin_with_what_was_set, one);
+    TEST(a_synchronous_one_takes_no_guard, one);
     TEST(nonsense_is_refused, NULL);
     return g_test_run();
 }

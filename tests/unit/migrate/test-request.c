@@ -130,6 +130,8 @@ static void nonsense_is_refused_by_name(void)
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"latency_guard\":1}", "\"latency_guard\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"latency_guard\":\"off\"}",
                    "\"latency_guard\"");
+    assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"latency_guard\":2,\"mirror\":\"synchronous\"}",
+                   "\"latency_guard\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"latency_guard\":[]}", "\"latency_guard\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":8761}", "\"way_back\"");
     assert_refused("{\"vm\":\"a\",\"target\":\"zulu\",\"way_back\":-1}", "\"way_back\"");
