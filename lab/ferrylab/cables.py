@@ -198,10 +198,10 @@ class Link:
                         result[cable.host] = (int(fields[8]), int(fields[0]))
         return result
 
-    def wire(self, delay_ms=0, loss_percent=0, rate_mbit=0):
+    def wire(self, delay_ms=0, loss_percent=0, rate_mbit=0, queue=1000):
         """Put lab/wire into the first cable: delay each way, loss and rate each way.
 
-        A wire that is there takes the new settings without losing what it carries. A limit stays in
+        queue: frames that wait for the rate, more are dropped. A wire that is there takes the new settings without losing what it carries. A limit stays in
         force beside it. Returns the wire's settings and counters.
         """
         cable, tor = self.cables[0], self.lab.tor
@@ -220,7 +220,8 @@ class Link:
                     [binary, cable.tor_end, inner, "--control", socket],
                     f"/var/log/{cable.tor_end}.wire.log")
                 wait_until(lambda: tor.exists(socket), 20, f"the wire in {cable.name}")
-        return self._ask_wire(op="set", delay_ms=delay_ms, loss=loss_percent, rate_mbit=rate_mbit)
+        return self._ask_wire(op="set", delay_ms=delay_ms, loss=loss_percent, rate_mbit=rate_mbit,
+                              queue=queue)
 
     def wire_stats(self):
         """Settings and counters of the wire in the first cable: see lab/wire/request.h."""
@@ -245,6 +246,7 @@ class Link:
                     continue
                 if pid in tor.processes():
                     tor.kill(pid)
+                tor.run(["rm", "-f", f"/run/{cable.tor_end}.wire"])  # or the next seems to listen already
                 ip_batch(tor, [f"link del w-{cable.tor_end}",
                                f"link set {cable.tor_end} master {cable.interface}"])
 

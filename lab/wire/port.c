@@ -21,7 +21,7 @@ struct port {
     char name[IFNAMSIZ];
     unsigned index;
     int in, out; /* of its own, because frames leave complete, without struct virtio_net_hdr */
-    guint64 dropped;
+    guint64 dropped, missed;
     /* For receiving: a head, room for a VLAN tag and a frame, and control messages, each BATCH
      * times. */
     struct virtio_net_hdr heads[BATCH];
@@ -132,6 +132,17 @@ int port_fd(const struct port *p)
 guint64 port_dropped(const struct port *p)
 {
     return p->dropped;
+}
+
+guint64 port_missed(struct port *p)
+{
+    struct tpacket_stats stats;
+    socklen_t size = sizeof stats;
+
+    /* The kernel begins at 0 again each time it is asked. */
+    if (getsockopt(p->in, SOL_PACKET, PACKET_STATISTICS, &stats, &size) == 0)
+        p->missed += stats.tp_drops;
+    return p->missed;
 }
 
 /* The kernel takes the VLAN tag out of the frame; a cable carries it. Returns where the frame

@@ -25,3 +25,7 @@ gboolean port_send(struct port *port, struct link *link, gint64 now_ns);
 
 /* Frames that could not be put on a cable or on the interface. */
 guint64 port_dropped(const struct port *port);
+
+/* Frames, large ones counted once, that came in faster than they were fetched: then the wire, not what it stands
+ * for, was too slow. */
+guint64 port_missed(struct port *port);

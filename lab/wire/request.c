@@ -125,6 +125,8 @@ static JsonNode *tell(const struct wire *w)
     json_object_set_object_member(o, "ba", tell_direction(w, 1));
     json_object_set_int_member(o, "dropped_a", (gint64)port_dropped(w->port[0]));
     json_object_set_int_member(o, "dropped_b", (gint64)port_dropped(w->port[1]));
+    json_object_set_int_member(o, "missed_a", (gint64)port_missed(w->port[0]));
+    json_object_set_int_member(o, "missed_b", (gint64)port_missed(w->port[1]));
     return n;
 }
 

@@ -7,14 +7,17 @@
 #include <glib-unix.h>
 #include <locale.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* Waking up for every frame would cost more than moving it; nothing leaves early for that. */
-#define REST_NS 50000
+/* Waking up for every frame would cost more than moving it. So each round is followed by a rest: a
+ * hundredth of the delay, within these bounds. Nothing leaves early for that. */
+#define REST_MIN_NS 50000
+#define REST_MAX_NS 250000
 
 static volatile sig_atomic_t ended;
 
@@ -36,9 +39,16 @@ static gint64 now(void)
     return t.tv_sec * (gint64)1000000000 + t.tv_nsec;
 }
 
+static gint64 rest_ns(const struct wire *w)
+{
+    double delay_ms = MIN(link_settings(w->link[0])->delay_ms, link_settings(w->link[1])->delay_ms);
+
+    return (gint64)CLAMP(delay_ms * 1e4, REST_MIN_NS, REST_MAX_NS);
+}
+
 /* One round: takes in what waits, puts out what is due. Returns when the next is needed, 0 on an
- * error. */
-static gint64 carry(struct wire *w, struct pollfd *fds, GError **error)
+ * error, and how long to rest before it. */
+static gint64 carry(struct wire *w, struct pollfd *fds, gint64 *rest, GError **error)
 {
     gint64 next = G_MAXINT64;
 
@@ -49,10 +59,21 @@ static gint64 carry(struct wire *w, struct pollfd *fds, GError **error)
     for (int d = 0; d < 2 && next; d++) {
         gint64 time = now();
         gboolean room = port_send(w->port[!d], w->link[d], time);
-        next = MIN(next, room ? link_next(w->link[d]) : time + 20 * REST_NS);
+        next = MIN(next, room ? link_next(w->link[d]) : time + 20 * REST_MIN_NS);
     }
+    *rest = rest_ns(w);
     g_mutex_unlock(&w->lock);
     return next;
+}
+
+/* Until TIMEOUT_NS are over (G_MAXINT64: for ever), a signal has come or, with FDS, a frame. */
+static void wait_for(struct pollfd *fds, gint64 timeout_ns, const sigset_t *waiting)
+{
+    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
+                               .tv_nsec = timeout_ns % 1000000000};
+
+    if (ppoll(fds, fds ? 2 : 0, timeout_ns == G_MAXINT64 ? NULL : &timeout, waiting) < 0 && fds)
+        fds[0].revents = fds[1].revents = 0;
 }
 
 static gboolean carry_until_ended(struct wire *w, const sigset_t *waiting, GError **error)
@@ -61,13 +82,12 @@ static gboolean carry_until_ended(struct wire *w, const sigset_t *waiting, GErro
                            {.fd = port_fd(w->port[1]), .events = POLLIN}};
 
     while (!ended) {
-        gint64 next = carry(w, fds, error);
+        gint64 rest, next = carry(w, fds, &rest, error);
         if (next == 0)
             return FALSE;
-        gint64 wait = MAX(next - now(), REST_NS);
-        struct timespec timeout = {.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000};
-        if (ppoll(fds, 2, next == G_MAXINT64 ? NULL : &timeout, waiting) < 0)
-            fds[0].revents = fds[1].revents = 0;
+        wait_for(NULL, rest, waiting);
+        if (!ended)
+            wait_for(fds, next == G_MAXINT64 ? next : MAX(next - now(), 0), waiting);
     }
     return TRUE;
 }
@@ -99,6 +119,9 @@ static int run(struct wire *w, const char *socket)
         return fail(error->message);
     if (control)
         thread = g_thread_new("control", serve_requests, loop);
+    /* A cable does not wait for a core. Where that is not allowed it has to, and missed_a and
+     * missed_b tell. */
+    pthread_setschedparam(pthread_self(), SCHED_FIFO, &(struct sched_param){.sched_priority = 1});
     gboolean good = carry_until_ended(w, &waiting, &error);
     if (control) {
         g_main_loop_quit(loop);

@@ -236,6 +236,10 @@ class OneLab(unittest.TestCase):
         link.unwire()
         transfer(self.lab, 1 << 20)
         self.assertEqual(link.state()["alpha:mig0"].get("wire"), None)
+        self.assertEqual(link.wire(delay_ms=1, queue=7)["ab"]["queue"], 7)
+        transfer(self.lab, 1 << 20)
+        self.assertEqual(link.wire_stats()["missed_a"], 0)
+        link.unwire()
         with self.assertRaisesRegex(LabError, "not client:vlan500"):
             self.lab.link("client:vlan500").wire()
 
