@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Frames in and out of one channel; see lane-io.h. */
 #include "relay/lane-io.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <poll.h>
+
+#define LOG_AREA "relay"
 
 #define BATCH_ITEMS   32
 #define BATCH_BYTES   (64 * 1024)
 #define RECEIVE_ROUND (256 * 1024) /* then it is sending's turn */
 #define GIVE_UP_MS    1000
+#define GAUGE_US      10000
 
 struct lane_io {
     lane *owner;
@@ -112,14 +116,37 @@ static void add_bare(lane_io *self, frame_type type, uint8_t flags)
     add_item(self);
 }
 
-static void fill_batch(lane_io *self)
+/* With the lock held. A channel that is alone carries everything. */
+static gboolean may_carry(lane_io *self, gint64 now)
+{
+    session *s = self->session;
+    const gauge *others[WIRE_CHANNELS_MAX];
+    guint count = 0;
+
+    for (unsigned i = 0; i < s->setup.channels; i++) {
+        const lane *l = s->lanes[i];
+        if (l && l != self->owner && l->state == LANE_UP && !l->suspect)
+            others[count++] = &l->worth;
+    }
+    if (mux_has_work(&s->mux, now))
+        gauge_judge(&self->owner->worth, others, count, now);
+    return !self->owner->suspect && !self->owner->worth.slow;
+}
+
+static void fill_batch(lane_io *self, channel *c)
 {
     session *s = self->session;
     gint64 now = g_get_monotonic_time();
+    gboolean may, was_slow, slow;
     size_t bytes = 0;
 
     pthread_mutex_lock(&s->lock);
-    while (!self->owner->suspect && self->items_filled < BATCH_ITEMS && bytes < BATCH_BYTES &&
+    if (now - self->owner->worth.read_at >= GAUGE_US) /* this does not block */
+        gauge_read(&self->owner->worth, channel_fd(c), now);
+    was_slow = self->owner->worth.slow;
+    may = may_carry(self, now);
+    slow = self->owner->worth.slow;
+    while (may && self->items_filled < BATCH_ITEMS && bytes < BATCH_BYTES &&
            mux_next(&s->mux, (int)self->owner->index, now, &self->items[self->items_filled])) {
         frame *f = self->items[self->items_filled].payload;
         bytes += WIRE_HEADER_SIZE + (f ? f->length : 0);
@@ -136,6 +163,10 @@ static void fill_batch(lane_io *self)
     session_wake_lane(s); /* if there is more than one channel's share */
     session_check_drained(s);
     pthread_mutex_unlock(&s->lock);
+    if (slow != was_slow)
+        log_info("channel %u: %s", self->owner->index,
+                 slow ? "so slow that it would hold up the others; they carry everything"
+                      : "is tried again beside the others");
 }
 
 /* 1: the whole batch was taken and has left, 0: would block, -1: dead. */
@@ -162,7 +193,7 @@ lane_io_result lane_io_send(lane_io *self, channel *c, GError **error)
     int sent = push_batch(self, c, error);
 
     if (sent > 0) {
-        fill_batch(self);
+        fill_batch(self, c);
         if (self->items_filled == 0)
             return LANE_IO_IDLE;
         sent = push_batch(self, c, error);

@@ -24,6 +24,7 @@ void lane_io_begin(lane_io *self, channel *c);
 void lane_io_reset(lane_io *self);
 
 lane_io_result lane_io_receive(lane_io *self, channel *c, GError **error);
+/* What is sent is decided here, and whether anything: see gauge.h, and `suspect`. */
 lane_io_result lane_io_send(lane_io *self, channel *c, GError **error);
 /* For how long nothing at all has arrived, not even half a frame: µs. Receive first: what lies in
  * the kernel while this process sleeps is no silence. */

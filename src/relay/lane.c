@@ -85,6 +85,7 @@ static gboolean adopt(lane *self, channel *c, gboolean is_home)
     if (wanted) {
         self->current = c;
         self->suspect = FALSE;
+        gauge_reset(&self->worth);
         self->astray = !is_home;
         set_state(self, LANE_UP);
         s->alive++;
@@ -180,6 +181,15 @@ static gboolean look(lane *self, channel *c, GError **error)
     return go_on;
 }
 
+/* With the lock held. A channel less: the others have more to do, and those too slow for anything
+ * may not be too slow for what is left. */
+static void wake_all(const session *s)
+{
+    for (unsigned i = 0; i < s->setup.channels; i++)
+        if (s->lanes[i])
+            lane_wake(s->lanes[i]);
+}
+
 /* Has the peer been silent for too long? Then it is dead, or, in half that time, at least under
  * suspicion: heartbeats should have come. What such a channel carries goes to the others at once,
  * because all streams wait for it. FALSE: dead. */
@@ -195,7 +205,7 @@ static gboolean hears_peer(lane *self, channel *c, GError **error)
     self->suspect = (self->suspect || began) && !ended;
     if (began) {
         mux_lost(&s->mux, (int)self->index);
-        session_wake_lane(s);
+        wake_all(s);
     }
     pthread_mutex_unlock(&s->lock);
     if (began)
@@ -226,7 +236,7 @@ static int may_wait(lane *self, channel *c)
         until = MIN(until, lane_io_beat_due(self->io));
     pthread_mutex_lock(&s->lock);
     /* A channel that is full is not idle: it comes back for more by itself. */
-    if (!full && !self->suspect) {
+    if (!full && !self->suspect && !self->worth.slow) {
         if (mux_has_work(&s->mux, now))
             until = now;
         pause = mux_pause(&s->mux, now);
@@ -293,7 +303,7 @@ static gboolean drop(lane *self, channel *c, GError *error)
         session_set_state(s, SESSION_PARTED);
     s->channels_changed = TRUE;
     pthread_cond_broadcast(&s->news);
-    session_wake_lane(s);
+    wake_all(s);
     pthread_mutex_unlock(&s->lock);
     if (lost)
         log_warning("channel %u: lost, %s: %s", self->index, channel_name(c),

@@ -3,6 +3,7 @@
  * channel may die and be replaced any number of times; the lane stays.
  */
 #pragma once
+#include "relay/gauge.h"
 #include "relay/session-inner.h"
 
 typedef enum {
@@ -25,6 +26,7 @@ struct lane {
     channel *replacement; /* takes the place of `current` */
     gboolean idle;        /* waits for something to send: whoever has something wakes it */
     gboolean suspect;     /* silent for too long: others carry what it had, it gets nothing new */
+    gauge worth;          /* slow: others carry everything */
     gboolean astray;      /* source: is up, but not where it belongs */
     gboolean scouting;    /* the scout dials for it just now */
     gint64 scouted_at;    /* monotonic µs, when that was last tried */

@@ -6,6 +6,7 @@
  *   mux.c     all streams; what is sent next           pure
  *   stream.c  windows, order, resending of one stream  pure
  *   lane.c    one channel: dial, send, receive
+ *   gauge.c   how fast channels are, and which would hold up the others
  *   scout.c   brings channels back to their own network (source)
  *   herald.c  tells the owner: control messages, channels, failure; watches the link timeout
  *   session.c life and death, and what the others do under the lock
