@@ -74,6 +74,7 @@ migration *migration_from_json(JsonObject *object, GError **error)
     self->eta = whole(progress, "eta");
     self->wire_bytes = whole(object, "wire_bytes");
     self->logical_bytes = whole(object, "logical_bytes");
+    self->found_bytes = whole(object, "found_bytes");
     self->blackout_ms = real(object, "blackout_ms");
     self->total_seconds = real(object, "total_seconds");
     self->bandwidth = whole(limits, "bandwidth");

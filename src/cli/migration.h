@@ -15,7 +15,7 @@ typedef struct {
     gint64 version;
     double began, phase_began, ended; /* Unix seconds; here and below -1: not known */
     gint64 done, total, rate, eta;    /* bytes, bytes, bytes/s, seconds; of this phase */
-    gint64 wire_bytes, logical_bytes;
+    gint64 wire_bytes, logical_bytes, found_bytes;
     double blackout_ms, total_seconds;
     gint64 channels_alive, channels_wanted;
     gint64 bandwidth, share, peer_share; /* bytes/s; -1: no limit, here and below */

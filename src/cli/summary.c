@@ -52,6 +52,12 @@ static void add_bytes(const migration *m, table *facts)
     text = g_strdup_printf("%s of disks and memory, %s on the wire (%.0f %%)", logical, wire,
                            100.0 * (double)m->wire_bytes / (double)m->logical_bytes);
     fact(facts, "moved", text);
+    if (m->found_bytes > 0) {
+        g_autofree char *found = text_size(m->found_bytes), *line = NULL;
+        line = g_strdup_printf("%s of that %s already, and did not cross", found,
+                               m->source ? "the target had" : "was here");
+        fact(facts, "found", line);
+    }
 }
 
 static void add_limit(GString *text, const char *whose, gint64 bytes)

@@ -126,6 +126,7 @@ static void show(outgoing *self, const waiting_move *w)
     json_object_set_object_member(status, "progress", progress);
     json_object_set_int_member(status, "wire_bytes", 0);
     json_object_set_int_member(status, "logical_bytes", 0);
+    json_object_set_int_member(status, "found_bytes", 0);
     json_object_set_int_member(channels, "alive", 0);
     json_object_set_int_member(channels, "wanted", self->owner->conf->channels);
     json_object_set_int_member(channels, "lost", 0);

@@ -187,6 +187,7 @@ static JsonObject *to_json(const status *self)
     json_object_set_int_member(o, "wire_bytes", (gint64)(s->wire_out + s->wire_in));
     json_object_set_int_member(o, "logical_bytes",
                                (gint64)(s->content[STREAM_DISK] + s->content[STREAM_MEMORY]));
+    json_object_set_int_member(o, "found_bytes", (gint64)s->found);
     if (self->blackout >= 0)
         json_object_set_double_member(o, "blackout_ms", (double)self->blackout / 1000);
     else

@@ -67,6 +67,7 @@ static void *resend_main(void *data)
         pthread_mutex_unlock(&self->lock);
         message.form = OP_PLAIN;
         message.body_length = (uint32_t)message.length;
+        pump_count_found(self->io, -(int64_t)message.length);
         export_push(self, &message, f);
         pthread_mutex_lock(&self->lock);
     }

@@ -118,6 +118,7 @@ static gboolean send_known(export *self, export_cut *cut, op *message, frame *f,
         return FALSE;
     }
     self->known += message->length;
+    pump_count_found(self->io, (int64_t)message->length);
     export_push(self, message, small);
     return TRUE;
 }

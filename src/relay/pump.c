@@ -119,6 +119,13 @@ void pump_count(pump *self, uint64_t content)
     pthread_mutex_unlock(&self->owner->lock);
 }
 
+void pump_count_found(pump *self, int64_t content)
+{
+    pthread_mutex_lock(&self->owner->lock);
+    self->owner->found += (guint64)content;
+    pthread_mutex_unlock(&self->owner->lock);
+}
+
 void pump_get_pace(pump *self, squeeze_pace *pace)
 {
     stream_pace link;

@@ -59,6 +59,8 @@ gboolean pump_receive(pump *self, void *out, size_t length);
 size_t pump_receive_some(pump *self, void *out, size_t room);
 /* So much content has gone this way or that, whatever it was as payload. Any thread of the codec. */
 void pump_count(pump *self, uint64_t content);
+/* So much of that did not have to cross, because the target had it; negative: it did after all. */
+void pump_count_found(pump *self, int64_t content);
 /* How the link takes this stream. Any thread of the codec. */
 void pump_get_pace(pump *self, squeeze_pace *pace);
 /* The local connection is broken, or the session is over: nothing that is done matters any more. */

@@ -55,6 +55,7 @@ struct session {
     gboolean codecs_woken;     /* of those that were there when it ended */
     guint64 wire_out, wire_in; /* of channels that are gone */
     guint64 content[STREAM_KINDS]; /* see session_stats */
+    guint64 found;                 /* the same */
 
     pthread_t herald;
     gboolean herald_runs; /* set before other threads see it */

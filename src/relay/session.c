@@ -427,5 +427,6 @@ void session_get_stats(session *self, session_stats *stats)
     memcpy(stats->payload_out, self->mux.payload_out, sizeof stats->payload_out);
     memcpy(stats->payload_in, self->mux.payload_in, sizeof stats->payload_in);
     memcpy(stats->content, self->content, sizeof stats->content);
+    stats->found = self->found;
     pthread_mutex_unlock(&self->lock);
 }

@@ -121,6 +121,7 @@ typedef struct {
     guint64 payload_out[STREAM_KINDS]; /* bytes of stream payload sent once (no resends) */
     guint64 payload_in[STREAM_KINDS];
     guint64 content[STREAM_KINDS]; /* of that, both ways: what QEMU gave or got, where a codec counts */
+    guint64 found; /* of content: did not cross, because the target had it */
     guint64 resent;                         /* payload bytes sent again */
     unsigned channels_alive, channels_lost; /* now; over the life of the session */
     /* Monotonic µs since which no channel is alive, and when the session fails for it; 0: one is.

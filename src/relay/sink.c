@@ -144,7 +144,7 @@ static gboolean from_peer(pump_codec *codec, pump *io, frame *bytes, GError **er
     sink_stream *stream = (sink_stream *)codec;
     sink *self = stream->owner;
     sink_target *target = stream->target;
-    gboolean good;
+    gboolean good, again;
     op m;
 
     if (!op_get(f->payload, f->length, TRUE, target ? target->size : 0, &m, error)) {
@@ -155,14 +155,20 @@ static gboolean from_peer(pump_codec *codec, pump *io, frame *bytes, GError **er
         return open_disk(stream, io, &m, error);
     if (m.type == OP_DATA)
         pump_count(io, m.length);
+    if (m.type == OP_DATA && m.form == OP_KNOWN)
+        pump_count_found(io, (int64_t)m.length);
     if (m.type != OP_FLUSH)
         op_chain(&target->running, &m);
     else if (!op_digest_equal(&target->running, &m.digest))
         sink_spoil(self, target, TRUE, "what arrived is not what the source sent: something was "
                    "lost, doubled or changed on the way");
     g_mutex_lock(&self->lock);
+    again = m.type == OP_DATA && m.form != OP_KNOWN &&
+            g_hash_table_contains(stream->needed, GUINT_TO_POINTER(m.id));
     good = take(stream, &m, f, error);
     g_mutex_unlock(&self->lock);
+    if (again)
+        pump_count_found(io, -(int64_t)m.length);
     return good;
 }
 

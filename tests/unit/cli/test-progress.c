@@ -171,6 +171,7 @@ static void test_summary(void)
         parse("\"phase\": \"completed\", \"began\": 1790000000, \"ended\": 1790000041.2, "
               "\"total_seconds\": 41.2,"
               "\"blackout_ms\": 167.6, \"wire_bytes\": 1288490188, \"logical_bytes\": 4617089843,"
+              "\"found_bytes\": 2147483648,"
               "\"way_back\": {\"until\": 1790086442, \"disks\": [\"/a/x.qcow2.ferry-5d0f\", "
               "\"/a/y.raw.ferry-5d0f\"]},"
               "\"changes\": {\"nics\": [], \"disks\": []}");
@@ -187,6 +188,8 @@ static void test_summary(void)
     g_assert_nonnull(strstr(text, "\n  blackout    168 ms\n"));
     g_assert_nonnull(
         strstr(text, "\n  moved       4.3 GiB of disks and memory, 1.2 GiB on the wire (28 %)\n"));
+    g_assert_nonnull(strstr(text, "\n  found       2.0 GiB of that the target had already, and did not "
+                                  "cross\n"));
     g_assert_nonnull(strstr(text, " (1 d 0 h), with the disks kept here:\n"
                                   "              /a/x.qcow2.ferry-5d0f\n"
                                   "              /a/y.raw.ferry-5d0f\n"));
