@@ -385,6 +385,7 @@ gboolean source_cancel(source *self, const char *why)
 
     if (!status_cancel(self->status, why))
         return FALSE;
+    throttle_rest(self->throttle); /* libvirt waits for what is under way */
     g_mutex_lock(&self->lock);
     moving = self->moving;
     source_leave_word(self);

@@ -25,7 +25,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(throttle, throttle_free)
 void throttle_watch(throttle *self, virt_domain *domain, GStrv disks);
 /* The session is there: from now on it is held to the rate. Borrowed. Once. */
 void throttle_drive(throttle *self, session *to);
-/* The guest is stopped, or the copy over. */
+/* The guest is stopped, or the copy over or given up. */
 void throttle_rest(throttle *self);
 
 /* What the user wants from now on; what is not said stays, and so does "off" with a synchronous mirror. */

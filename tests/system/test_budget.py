@@ -108,19 +108,19 @@ class Limits(BudgetCase):
         self.assertIn("ended already", result.stderr)
 
     def test_moves_share_what_their_host_has(self):
-        self.configure(self.alpha, bandwidth="8MiB/s")
+        self.configure(self.alpha, bandwidth="4MiB/s")
         guests = [self.filled("one"), self.filled("two")]
         moves = [self.begin(guest) for guest in guests]
         for move in moves:
             self.wait_phase(move, "mirroring")
-            self.wait_limits(move, share=4 * MIB, rate=4 * MIB)
-        self.wait_sent(2, *moves)
-        self.assertLessEqual(self.wait_sent(12, *moves), 8 * MIB * OVERHEAD)
+            self.wait_limits(move, share=2 * MIB, rate=2 * MIB)
+        self.wait_sent(1, *moves)
+        self.assertLessEqual(self.wait_sent(8, *moves), 4 * MIB * OVERHEAD)
         # What one leaves is the other's.
         self.set(moves[1], "bandwidth=1MiB/s")
-        self.wait_limits(moves[0], rate=7 * MIB)
+        self.wait_limits(moves[0], rate=3 * MIB)
         self.alpha.ferry("cancel", moves[1])
-        self.wait_limits(moves[0], share=8 * MIB)
+        self.wait_limits(moves[0], share=4 * MIB)
         self.configure(self.alpha, bandwidth="none")
         self.wait_limits(moves[0], rate=None)
         self.completes(guests[0], moves[0])
