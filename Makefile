@@ -59,8 +59,10 @@ check: guest asan
 check-unit: all asan
 	tests/run.py --only 'unit/*' $(ARGS)
 
+# Without what only the benchmark needs the cases that need it are skipped and say so.
 bench: guest
-	bench/bench.py $(ARGS)
+	-./setup --bench
+	bench/bench $(ARGS)
 
 install: all
 	meson install -C $(RELEASE) --no-rebuild
