@@ -124,7 +124,8 @@ JsonObject *ask_request(const ask *self, const char *vm, const char *target, GEr
     guint64 hours;
 
     json_object_set_string_member(request, "vm", vm);
-    json_object_set_string_member(request, "target", target);
+    if (target)
+        json_object_set_string_member(request, "target", target);
     if (!add_map(request, "switches", "switch", self->switches, "OLD=NEW or OLD=NEW:VLAN", error) ||
         !add_map(request, "storage", "storage", self->storage, "FROM=TO or FROM=pool:NAME",
                  error) ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The options that say how a VM is to land, which compare and migrate share, and the request they
+/* The options that say how a VM is to land, which compare, migrate and return share, and the request they
  * make.
  *
  * Only their form is checked here; whether a switch or a directory exists is ferryd's to know.
@@ -17,9 +17,10 @@ typedef struct {
 
 /* Fills in ASK_OPTIONS entries of `entries`, which show into `self`. */
 #define ASK_OPTIONS 8
+#define ASK_PLACES  3 /* the first of them, which say where things go: a return knows */
 void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS]);
 void ask_clear(ask *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ask, ask_clear)
 
-/* docs/api.md, "Request". NULL with G_IO_ERROR_INVALID_ARGUMENT, which says what is expected. */
+/* docs/api.md, "Request"; of a return if `target` is NULL. NULL with G_IO_ERROR_INVALID_ARGUMENT, which says what is expected. */
 JsonObject *ask_request(const ask *self, const char *vm, const char *target, GError **error);

@@ -67,6 +67,8 @@ gboolean cli_print_json(cli *self, JsonObject *object);
 /* One file each. */
 int compare_command(cli *self, GStrv *args);
 int migrate_command(cli *self, GStrv *args);
+int return_command(cli *self, GStrv *args);
+int commit_command(cli *self, GStrv *args);
 int status_command(cli *self, GStrv *args);
 int list_command(cli *self, GStrv *args);
 int cancel_command(cli *self, GStrv *args);

@@ -9,6 +9,8 @@ static const cli_command commands[] = {
     {"compare", compare_command, "VM TARGET",
      "tell whether a VM could move to a host, and what would change"},
     {"migrate", migrate_command, "VM TARGET", "move a running VM, with its disks, to another host"},
+    {"return", return_command, "VM", "move a VM back to where it came from"},
+    {"commit", commit_command, "VM", "end the way back of a VM early, and delete its old disks"},
     {"status", status_command, "[ID]", "show one move, or all that are under way"},
     {"list", list_command, "", "list moves from and to this host"},
     {"set", set_command, "ID SETTING=VALUE...", "change the limits of a move while it runs"},

@@ -15,6 +15,7 @@ struct follow {
     char *socket;
     /* The watcher's alone, until it has ended. */
     client *api;
+    const char *path;
     JsonObject *request;
     char *id;
     GMutex lock; /* with `woken`: interrupts the pause between two tries */
@@ -136,7 +137,7 @@ static gpointer watch(gpointer user)
     gint64 version = -1;
     GError *error = NULL;
     JsonObject *answer = self->request
-                             ? client_call(self->api, "POST", "/v1/migrations", self->request,
+                             ? client_call(self->api, "POST", self->path, self->request,
                                            CLIENT_TIMEOUT_LONG, self->stop, &error)
                              : ask(self, -1, &error);
 
@@ -169,7 +170,7 @@ static gpointer watch(gpointer user)
     return NULL;
 }
 
-follow *follow_new(const char *socket, JsonObject *request, const char *id,
+follow *follow_new(const char *socket, const char *path, JsonObject *request, const char *id,
                    const follow_events *events, void *user)
 {
     follow *self = g_new0(follow, 1);
@@ -180,6 +181,7 @@ follow *follow_new(const char *socket, JsonObject *request, const char *id,
     self->queue = g_async_queue_new_full(event_free);
     self->socket = g_strdup(socket);
     self->api = client_local(socket);
+    self->path = path;
     self->request = request ? json_object_ref(request) : NULL;
     self->id = g_strdup(id);
     g_mutex_init(&self->lock);

@@ -23,8 +23,9 @@ typedef struct {
     void (*cancel_done)(const GError *error, void *user);
 } follow_events;
 
-/* Starts `request`, or finds `id` if `request` is NULL. `socket` and `events` are borrowed. */
-follow *follow_new(const char *socket, JsonObject *request, const char *id,
+/* Starts a move with POST `path` `request`, or finds `id` if they are NULL. `socket` and `events` are
+ * borrowed, and `path` is a constant. */
+follow *follow_new(const char *socket, const char *path, JsonObject *request, const char *id,
                    const follow_events *events, void *user);
 /* Ends following, never the move. */
 void follow_free(follow *self);

@@ -33,6 +33,11 @@ static void add(table *rows, const migration *m)
         progress = g_strdup_printf("%u %%, %s", text_percent(m->done, m->total), rate);
         says = progress;
     }
+    if (!says && m->way_back_open && m->way_back_until > now && !strcmp(m->phase, "completed")) {
+        g_autofree char *until = text_time(m->way_back_until);
+        progress = g_strdup_printf("way back until %s", until);
+        says = progress;
+    }
     table_row(rows, (const char *[]){id, m->vm, peer, m->phase, began, took, says}, 3, style_of(m));
 }
 

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ferry migrate: starts a move and watches it, or leaves it to ferryd. */
 #include "cli/ask.h"
-#include "cli/migration.h"
 #include "cli/watch.h"
-
-#include <string.h>
 
 static const char about[] =
     "Only --switch, --storage and --format may be given several times. While the move is watched,\n"
@@ -13,24 +10,6 @@ static const char about[] =
     "Example:\n"
     "  ferry migrate web01 zulu --switch vSwitch-VLAN500=Converged:500 \\\n"
     "                           --storage /var/lib/libvirt/images=/srv/ssd";
-
-static int start_detached(cli *self, JsonObject *request)
-{
-    int status;
-    g_autoptr(JsonObject) answer = cli_call(self, "POST", "/v1/migrations", request, &status);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(migration) m = NULL;
-
-    if (!answer)
-        return status;
-    if (cli_print_json(self, answer))
-        return CLI_OK;
-    m = migration_from_json(answer, &error);
-    if (!m)
-        return cli_fail(self, CLI_FAILED, "internal", NULL, "%s", error->message);
-    out_line(self->out, OUT_PLAIN, "%s", m->id);
-    return CLI_OK;
-}
 
 int migrate_command(cli *self, GStrv *args)
 {
@@ -50,5 +29,5 @@ int migrate_command(cli *self, GStrv *args)
     request = ask_request(&wanted, (*args)[1], (*args)[2], &error);
     if (!request)
         return cli_usage(self, "%s", error->message);
-    return detach ? start_detached(self, request) : watch_run(self, request, NULL);
+    return watch_start(self, "/v1/migrations", request, detach);
 }

@@ -86,6 +86,8 @@ migration *migration_from_json(JsonObject *object, GError **error)
     self->channels_alive = whole(channels, "alive");
     self->channels_wanted = whole(channels, "wanted");
     self->way_back_until = real(way_back, "until");
+    if (!way_back || !json_opt_bool(way_back, "open", &self->way_back_open, TRUE, NULL))
+        self->way_back_open = way_back != NULL;
     self->way_back_disks = list(way_back, "disks");
     self->changes = child(object, "changes");
     self->findings = list(object, "findings");

@@ -22,6 +22,7 @@ typedef struct {
     gint64 limit, spared;                /* the least of these; what the guest's latency leaves the disks */
     double latency_guard;                /* -1: off */
     double way_back_until;
+    gboolean way_back_open; /* as far as is known here; TRUE where nothing is said of it */
     JsonObject *changes;                  /* NULL: not known */
     JsonArray *way_back_disks, *findings; /* NULL: none */
 } migration;

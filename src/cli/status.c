@@ -72,5 +72,5 @@ int status_command(cli *self, GStrv *args)
         return status;
     if (!(*args)[1])
         return watch ? cli_usage(self, "--watch needs the ID of a move") : show_running(self);
-    return watch ? watch_run(self, NULL, (*args)[1]) : show_one(self, (*args)[1]);
+    return watch ? watch_other(self, (*args)[1]) : show_one(self, (*args)[1]);
 }

@@ -91,6 +91,16 @@ static void add_limits(const migration *m, table *facts)
         fact(facts, "latency guard", text->str);
 }
 
+/* The disks that are kept here, one a line. */
+static void add_paths(GString *text, JsonArray *paths)
+{
+    for (guint i = 0; i < json_array_get_length(paths); i++) {
+        JsonNode *path = json_array_get_element(paths, i);
+        if (JSON_NODE_HOLDS_VALUE(path) && json_node_get_value_type(path) == G_TYPE_STRING)
+            g_string_append_printf(text, "\n%s", json_node_get_string(path));
+    }
+}
+
 static void add_way_back(const migration *m, table *facts, double now)
 {
     guint count = m->way_back_disks ? json_array_get_length(m->way_back_disks) : 0;
@@ -98,18 +108,27 @@ static void add_way_back(const migration *m, table *facts, double now)
     g_autofree char *until = text_time(m->way_back_until);
     g_autofree char *left = text_duration(MAX(0, m->way_back_until - now));
 
-    if (strcmp(m->phase, "completed") != 0 || !m->source)
+    if (strcmp(m->phase, "completed") != 0)
         return;
-    if (m->way_back_until < 0 || count == 0) {
+    if (m->source && (m->way_back_until < 0 || count == 0)) {
         fact(facts, "way back", "none: the disks here were deleted");
         return;
     }
-    g_string_append_printf(text, "until %s (%s), with the disks kept here:", until, left);
-    for (guint i = 0; i < count; i++) {
-        JsonNode *path = json_array_get_element(m->way_back_disks, i);
-        if (JSON_NODE_HOLDS_VALUE(path) && json_node_get_value_type(path) == G_TYPE_STRING)
-            g_string_append_printf(text, "\n%s", json_node_get_string(path));
+    if (m->way_back_until < 0)
+        return;
+    if (!m->way_back_open) {
+        fact(facts, "way back", m->source ? "ended: the disks here were deleted" : "ended");
+        return;
     }
+    g_string_append_printf(text, "until %s (%s): ", until, left);
+    if (m->source)
+        g_string_append_printf(text, "'ferry return %s' on %s brings it back", m->vm, m->peer);
+    else
+        g_string_append_printf(text, "'ferry return %s' brings it back to %s", m->vm, m->peer);
+    g_string_append_printf(text, ", 'ferry commit %s' deletes the disks kept %s%s now%s", m->vm,
+                           m->source ? "here" : "on ", m->source ? "" : m->peer, count ? ":" : "");
+    if (count)
+        add_paths(text, m->way_back_disks);
     fact(facts, "way back", text->str);
 }
 

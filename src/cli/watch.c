@@ -214,7 +214,7 @@ static void source_end(gpointer source)
     g_source_unref(source);
 }
 
-int watch_run(cli *owner, JsonObject *request, const char *id)
+static int run(cli *owner, const char *path, JsonObject *request, const char *id)
 {
     watch self = {.owner = owner, .mine = request != NULL};
     g_autoptr(GPtrArray) sources = g_ptr_array_new_with_free_func(source_end);
@@ -232,11 +232,39 @@ int watch_run(cli *owner, JsonObject *request, const char *id)
     g_source_attach(tick, NULL);
     g_ptr_array_add(sources, tick);
     self.following =
-        follow_new(owner->socket ? owner->socket : CLI_SOCKET, request, id, &events, &self);
+        follow_new(owner->socket ? owner->socket : CLI_SOCKET, path, request, id, &events, &self);
     g_main_loop_run(self.loop);
     question_free(self.asked);
     follow_free(self.following);
     view_free(self.shown);
     g_main_loop_unref(self.loop);
     return self.status;
+}
+
+static int start_detached(cli *self, const char *path, JsonObject *request)
+{
+    int status;
+    g_autoptr(JsonObject) answer = cli_call(self, "POST", path, request, &status);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(migration) m = NULL;
+
+    if (!answer)
+        return status;
+    if (cli_print_json(self, answer))
+        return CLI_OK;
+    m = migration_from_json(answer, &error);
+    if (!m)
+        return cli_fail(self, CLI_FAILED, "internal", NULL, "%s", error->message);
+    out_line(self->out, OUT_PLAIN, "%s", m->id);
+    return CLI_OK;
+}
+
+int watch_start(cli *self, const char *path, JsonObject *request, gboolean detach)
+{
+    return detach ? start_detached(self, path, request) : run(self, path, request, NULL);
+}
+
+int watch_other(cli *self, const char *id)
+{
+    return run(self, NULL, NULL, id);
 }

@@ -8,6 +8,8 @@
 #pragma once
 #include "cli/cli.h"
 
-/* Starts `request` and watches it; or, if that is NULL, only watches `id`, whose move is somebody
- * else's: then SIGINT ends the watching. Returns the exit status. */
-int watch_run(cli *self, JsonObject *request, const char *id);
+/* Starts a move with POST `path` `request` and watches it; or, with `detach`, prints its ID. Returns the exit
+ * status, like the next one. */
+int watch_start(cli *self, const char *path, JsonObject *request, gboolean detach);
+/* Watches `id`, whose move is somebody else's: SIGINT ends the watching. */
+int watch_other(cli *self, const char *id);

@@ -129,6 +129,7 @@ static void close_book(ferryd *self, const char *id, const journal_entry *entry)
     recovery_forget(self->recoveries, id);
     g_hash_table_remove(self->owners, id);
     release(self, id);
+    ferryd_sweep(self); /* what was kept of this VM before may have had its time */
 }
 
 static void on_gone(const char *id, gboolean properly, gpointer user)

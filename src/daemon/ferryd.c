@@ -135,36 +135,47 @@ static void do_sweep(gpointer data)
         s->landed = keeps_landed(book);
 }
 
-static gboolean on_minute(gpointer user);
-
 static void sweep_done(gpointer data)
 {
     sweep *s = data;
+    ferryd *self = s->self;
 
+    self->sweeping = FALSE;
     if (s->error)
         log_warning("what has expired could not be looked at: %s", s->error->message);
     g_clear_error(&s->error);
-    /* From its end, so that two never run at once. */
-    if (!g_cancellable_is_cancelled(s->self->stop)) {
-        s->self->minute = g_timeout_add_seconds(MINUTE_S, on_minute, s->self);
-        if (s->landed || s->self->conf->seeds_templates || s->self->conf->seeds_same_name)
-            indexer_offer(s->self->index);
+    if (!g_cancellable_is_cancelled(self->stop)) {
+        if (s->landed || self->conf->seeds_templates || self->conf->seeds_same_name)
+            indexer_offer(self->index);
+        if (self->again)
+            ferryd_sweep(self);
     }
     g_free(s->path);
     g_free(s);
 }
 
+void ferryd_sweep(ferryd *self)
+{
+    sweep *s;
+
+    self->again = self->sweeping; /* two never run at once */
+    if (self->sweeping || g_cancellable_is_cancelled(self->stop))
+        return;
+    s = g_new0(sweep, 1);
+    s->self = self;
+    s->path = settings_journal(self->conf);
+    self->sweeping = TRUE;
+    ferryd_run(self, do_sweep, sweep_done, s);
+}
+
 static gboolean on_minute(gpointer user)
 {
     ferryd *self = user;
-    sweep *s = g_new0(sweep, 1);
 
-    self->minute = 0;
+    self->minute = g_timeout_add_seconds(MINUTE_S, on_minute, self);
     moves_prune(self->known);
     replies_prune(self->answered);
-    s->self = self;
-    s->path = settings_journal(self->conf);
-    ferryd_run(self, do_sweep, sweep_done, s);
+    ferryd_sweep(self);
     return G_SOURCE_REMOVE;
 }
 

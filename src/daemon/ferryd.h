@@ -50,6 +50,7 @@ typedef struct ferryd {
     indexer *index;
     int lock;           /* that no other ferryd runs here */
     guint minute;       /* timer */
+    gboolean sweeping, again; /* what has expired is being deleted; and shall be looked at once more */
     guint busy;         /* threads of ours under way */
     GCancellable *stop; /* ends them */
 } ferryd;
@@ -64,6 +65,8 @@ void ferryd_reload(ferryd *self);
 
 /* Starts a worker for a comparison (of ours or of a peer) and lets `x` wait for its answer. */
 void ferryd_compare(ferryd *self, JsonObject *start, exchange *x);
+/* Deletes soon what has expired, without waiting for the minute to be over. */
+void ferryd_sweep(ferryd *self);
 /* Runs `work` in a thread, then `done` here; ferryd does not end before that. */
 void ferryd_run(ferryd *self, void (*work)(gpointer data), void (*done)(gpointer data),
                 gpointer data);

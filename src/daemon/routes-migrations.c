@@ -2,6 +2,7 @@
 /* /v1/migrations and /v1/compare: what the local user asks for. */
 #include "daemon/peers.h"
 #include "daemon/routes.h"
+#include "daemon/ways.h"
 
 #include "base/log.h"
 #include "daemon/stuck.h"
@@ -9,6 +10,24 @@
 #include <string.h>
 
 #define LOG_AREA "moves"
+
+gboolean routes_may_leave(ferryd *self, exchange *x, const char *target)
+{
+    if (!g_ascii_strcasecmp(target, self->conf->name))
+        exchange_fail(x, 400, "bad-request", "%s is this host: name another one", target);
+    else if (!peers_known(self->conf, target))
+        exchange_fail(
+            x, 404, "unknown-host",
+            "%s is not paired with this host: run 'ferry pair %s' ('ferry peers' lists those "
+            "that are)",
+            target, target);
+    else if (!self->conf->outgoing)
+        exchange_fail(
+            x, 403, "outgoing-off",
+            "VMs may not leave this host: set 'outgoing = yes' in [migrations] of ferryd.conf "
+            "and reload ferryd");
+    return !exchange_answered(x);
+}
 
 /* The request in the body, for a host we know; NULL: it has been answered. */
 static request *asked_for(ferryd *self, exchange *x)
@@ -20,34 +39,17 @@ static request *asked_for(ferryd *self, exchange *x)
         exchange_bad(x, error);
         return NULL;
     }
-    if (!g_ascii_strcasecmp(asked->target, self->conf->name))
-        exchange_fail(x, 400, "bad-request", "%s is this host: name another one", asked->target);
-    else if (!peers_known(self->conf, asked->target))
-        exchange_fail(
-            x, 404, "unknown-host",
-            "%s is not paired with this host: run 'ferry pair %s' ('ferry peers' lists those "
-            "that are)",
-            asked->target, asked->target);
-    else if (!self->conf->outgoing)
-        exchange_fail(
-            x, 403, "outgoing-off",
-            "VMs may not leave this host: set 'outgoing = yes' in [migrations] of ferryd.conf "
-            "and reload ferryd");
-    return exchange_answered(x) ? NULL : g_steal_pointer(&asked);
+    return routes_may_leave(self, x, asked->target) ? g_steal_pointer(&asked) : NULL;
 }
 
-void routes_migrate(exchange *x, gpointer user)
+void routes_begin(ferryd *self, exchange *x, request *begun)
 {
-    ferryd *self = user;
-    g_autoptr(request) asked = asked_for(self, x);
+    g_autoptr(request) asked = begun;
     g_autoptr(journal_entry) earlier = NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *id = NULL;
-    const char *other;
+    const char *other = moves_leaving(self->known, asked->vm);
 
-    if (!asked)
-        return;
-    other = moves_leaving(self->known, asked->vm);
     if (other) {
         exchange_fail(x, 409, "conflict", "%s is moving already: 'ferry status %.8s' shows it",
                       asked->vm, other);
@@ -74,14 +76,27 @@ void routes_migrate(exchange *x, gpointer user)
     exchange_answer(x, 201, moves_find(self->known, id, NULL));
 }
 
+void routes_migrate(exchange *x, gpointer user)
+{
+    request *asked = asked_for(user, x);
+
+    if (asked)
+        routes_begin(user, x, asked);
+}
+
 void routes_migrations(exchange *x, gpointer user)
 {
     ferryd *self = user;
     JsonObject *body = json_object_new();
+    JsonArray *shown = json_array_new();
     const char *all = exchange_query(x, "all");
+    g_autoptr(JsonArray) list = NULL;
 
-    json_object_set_array_member(body, "migrations",
-                                 moves_list(self->known, all && !strcmp(all, "1")));
+    list = moves_list(self->known, all && !strcmp(all, "1"));
+    for (guint i = 0; i < json_array_get_length(list); i++)
+        json_array_add_object_element(
+            shown, ways_show(self->book, json_array_get_object_element(list, i)));
+    json_object_set_array_member(body, "migrations", shown);
     exchange_answer(x, 200, body);
 }
 
@@ -110,7 +125,7 @@ void routes_migration(exchange *x, gpointer user)
     if (after && !g_ascii_string_to_unsigned(after, 10, 0, G_MAXINT64, &version, NULL))
         exchange_fail(x, 400, "bad-request", "\"after\": a version number is expected");
     else if (!after || !moves_wait(self->known, id, (gint64)version, x))
-        exchange_answer(x, 200, g_steal_pointer(&found));
+        exchange_answer(x, 200, ways_show(self->book, found));
 }
 
 static void cancelled_in_queue(ferryd *self, const char *id)

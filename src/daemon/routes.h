@@ -15,6 +15,14 @@ void routes_migration(exchange *x, gpointer user);
 void routes_set(exchange *x, gpointer user);
 void routes_cancel(exchange *x, gpointer user);
 void routes_compare(exchange *x, gpointer user);
+/* Does its peer, known or not, take VMs of this host? Else it has been answered. */
+gboolean routes_may_leave(ferryd *self, exchange *x, const char *target);
+/* Queues `begun` (taken over), and answers with the move it became. */
+void routes_begin(ferryd *self, exchange *x, request *begun);
+/* routes-wayback.c */
+void routes_return(exchange *x, gpointer user);
+void routes_way_back(exchange *x, gpointer user);
+void routes_end_way_back(exchange *x, gpointer user);
 /* routes-landings.c */
 void routes_land(exchange *x, gpointer user);
 void routes_end_landing(exchange *x, gpointer user);

@@ -270,6 +270,16 @@ gboolean journal_set_details(journal *self, const char *id, const char *details,
                   id, NULL, error);
 }
 
+gboolean journal_set_vm(journal *self, const char *id, const char *vm, const char *vm_uuid,
+                        GError **error)
+{
+    return update(self,
+                  statement(self, error,
+                            "UPDATE migrations SET vm=?2, vm_uuid=?3, changed=?4 WHERE id=?1",
+                            "sssi", id, vm, vm_uuid, g_get_real_time()),
+                  id, NULL, error);
+}
+
 gboolean journal_end(journal *self, const char *id, const char *phase, const char *status,
                      GError **error)
 {

@@ -47,6 +47,9 @@ gboolean journal_begin(journal *self, const journal_entry *entry, GError **error
 gboolean journal_set_phase(journal *self, const char *id, const char *phase, const char *status,
                            GError **error);
 gboolean journal_set_details(journal *self, const char *id, const char *details, GError **error);
+/* A source begins with what it was asked for; this is the VM it found. */
+gboolean journal_set_vm(journal *self, const char *id, const char *vm, const char *vm_uuid,
+                        GError **error);
 /* An illegal step is G_IO_ERROR_INVALID_ARGUMENT and changes nothing; repeating the same decision with the same token succeeds. */
 gboolean journal_decide(journal *self, const char *id, journal_decision decision, const char *token,
                         GError **error);

@@ -324,7 +324,9 @@ static gboolean journal_landing(source *self, GError **error)
     json_object_set_object_member(details, "landing", landing_request_to_json(self->landing));
     json_object_set_object_member(details, "paths", vm_paths_to_json(self->landing->machine));
     text = json_text(details);
-    return journal_set_details(self->work->journal, self->work->id, text, error);
+    return journal_set_vm(self->work->journal, self->work->id, self->landing->machine->name,
+                          self->landing->machine->uuid, error) &&
+           journal_set_details(self->work->journal, self->work->id, text, error);
 }
 
 void source_finish(source *self, gboolean moved)

@@ -190,7 +190,8 @@ static void test_summary(void)
         strstr(text, "\n  moved       4.3 GiB of disks and memory, 1.2 GiB on the wire (28 %)\n"));
     g_assert_nonnull(strstr(text, "\n  found       2.0 GiB of that the target had already, and did not "
                                   "cross\n"));
-    g_assert_nonnull(strstr(text, " (1 d 0 h), with the disks kept here:\n"
+    g_assert_nonnull(strstr(text, " (1 d 0 h): 'ferry return web01' on zulu brings it back, 'ferry commit "
+                                  "web01' deletes the disks kept here now:\n"
                                   "              /a/x.qcow2.ferry-5d0f\n"
                                   "              /a/y.raw.ferry-5d0f\n"));
     free(text);

@@ -12,8 +12,8 @@ from fakeferryd import BLOCKING, CHANGES, COMPLETED, GIB, ID, MOVE, refusal  # n
 from runs import FerryCase  # noqa: E402
 
 ASAN = True
-COMMANDS = ("compare", "migrate", "status", "list", "set", "cancel", "pair", "peers", "unpair", "version",
-            "help")
+COMMANDS = ("compare", "migrate", "return", "commit", "status", "list", "set", "cancel", "pair", "peers",
+            "unpair", "version", "help")
 
 
 class Usage(FerryCase):

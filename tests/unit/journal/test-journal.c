@@ -202,10 +202,14 @@ static void test_handover(fixture *f, gconstpointer data)
     decide(f, "a", DECISION_ACCEPTED, "t");
     g_usleep(1); /* "began" is in µs */
     begin(f, "b", "source");
+    g_assert_true(journal_set_vm(f->book, "b", "web01", "u2", &error));
     first = journal_last_handover(f->book, "U", &error);
     g_assert_cmpstr(first->id, ==, "a");
     decide(f, "b", DECISION_GIVEN_UP, "t");
     second = journal_last_handover(f->book, "web01", &error);
+    g_assert_cmpstr(second->id, ==, "b");
+    journal_entry_free(second);
+    second = journal_last_handover(f->book, "U2", &error);
     g_assert_cmpstr(second->id, ==, "b");
     g_assert_null(journal_last_handover(f->book, "web02", &error));
 }
