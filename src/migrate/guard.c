@@ -20,7 +20,7 @@
 #define HELPED         0.8 /* of the latency before the first cut: below, it did help */
 
 struct guard {
-    double factor;
+    double factor, patience;
     virt_block_times last; /* counters where the present sample begins */
     gint64 last_at;        /* µs; 0: none yet */
 
@@ -38,11 +38,12 @@ struct guard {
     guint in_vain;      /* rounds at the lowest rate */
 };
 
-guard *guard_new(double factor)
+guard *guard_new(double factor, double patience_us)
 {
     guard *self = g_new0(guard, 1);
 
     self->factor = factor;
+    self->patience = patience_us;
     return self;
 }
 
@@ -71,7 +72,7 @@ double guard_latency(const guard *self)
 
 double guard_bound(const guard *self)
 {
-    return self->baseline > 0 ? self->factor * self->baseline : 0;
+    return self->baseline > 0 ? MAX(self->factor * self->baseline, self->patience) : 0;
 }
 
 /* The second highest, where there are at least as many as in a window. */

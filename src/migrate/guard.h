@@ -11,7 +11,7 @@
  *
  * Before the copy: the same of what was seen then is the baseline; if that was too little, the mean
  * over the guest's life; at least GUARD_FLOOR_US. Then, on every GUARD_SAMPLES samples: beyond
- * factor × baseline the rate becomes GUARD_CUT of what was copied; below, it grows again, and is
+ * factor × baseline and the patience the rate becomes GUARD_CUT of what was copied; below, it grows again, and is
  * lifted where it no longer binds. It never goes below GUARD_LEAST, nor below twice what the guest
  * itself writes: a mirror slower than its guest would never be done. Where the lowest rate does not
  * help either, it is not the copy that slows the guest down: what it has now is the new baseline.
@@ -35,8 +35,8 @@ typedef enum {
     GUARD_IN_VAIN /* slowing down does not help: there is a new baseline */
 } guard_verdict;
 
-/* `factor` as in rate.h; 0: off. */
-guard *guard_new(double factor);
+/* `factor` as in rate.h; 0: off. Latencies up to `patience_us` harm nobody, whatever was usual. */
+guard *guard_new(double factor, double patience_us);
 void guard_free(guard *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(guard, guard_free)
 /* Takes back what it has said so far. */

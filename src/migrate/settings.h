@@ -40,6 +40,7 @@ typedef struct {
      * each that leaves and says nothing itself. Default 0: no limit */
     guint64 bandwidth, move_bandwidth;
     double latency_guard; /* latency-guard, factor (rate.h); 0: off; default 1.5 */
+    guint latency_patience; /* latency-patience, ms, 1 to 10000; default 10 */
     guint max_guest_stall; /* max-guest-stall, seconds, 0 (for ever) to 3600; default 2 */
     /* [seeds]: directories or "pool:NAME", NULL: none. Images there may help any VM; same_name: only
      * one with a disk of that file name */

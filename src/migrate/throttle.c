@@ -43,7 +43,7 @@ throttle *throttle_new(status *shown, const settings *conf, const request *asked
         self->limits.guard = wanted->latency_guard >= 0 ? wanted->latency_guard : conf->latency_guard;
     self->limits.share = self->limits.claim = conf->bandwidth;
     self->limits.rate = budget_least(self->limits.own, self->limits.share);
-    self->guard = guard_new(self->limits.guard);
+    self->guard = guard_new(self->limits.guard, conf->latency_patience * 1000.0);
     status_set_limits(shown, &self->limits);
     return self;
 }

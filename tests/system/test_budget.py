@@ -159,7 +159,7 @@ class Limits(BudgetCase):
 
 
 class Guard(BudgetCase):
-    CONFS = {"alpha": conf(migrations={"latency-guard": "3"}), "zulu": conf()}
+    CONFS = {"alpha": conf(migrations={"latency-guard": "3", "latency-patience": "1"}), "zulu": conf()}
 
     def throttle(self, guest, iops):
         """Makes the guest's own requests wait, and nothing of the mirror's. (libvirt's blkdeviotune would wait for

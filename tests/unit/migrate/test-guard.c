@@ -16,7 +16,7 @@ typedef struct {
 
 static void set_up(scene *s, gconstpointer data)
 {
-    *s = (scene){.tested = guard_new(FACTOR), .now = 1000000};
+    *s = (scene){.tested = guard_new(FACTOR, GUARD_FLOOR_US), .now = 1000000};
 }
 
 static void tear_down(scene *s, gconstpointer data)
