@@ -44,7 +44,8 @@ static gboolean agreed(cli *self, JsonObject *way)
     g_autofree char *size = text_size(number(way, "bytes"));
     g_autofree char *until = text_time((double)number(way, "until"));
     g_autofree char *text = g_strdup_printf(
-        "Delete the disks that %s keeps of %s until %s (%s)? It cannot return there any more. [y/n]",
+        "Delete the disks that %s keeps of %s until %s (%s)? It cannot return there any more. "
+        "[y/n]",
         member(way, "host"), member(way, "vm"), until, size);
     asking state = {.loop = g_main_loop_new(NULL, FALSE)};
     question *asked = question_new(self->err, text, "yn", on_answer, &state);
@@ -86,8 +87,9 @@ static void print_end(cli *self, JsonObject *answer)
     if (!count)
         out_line(self->out, OUT_PLAIN, "%s kept nothing of %s any more.", host, vm);
     else
-        out_line(self->out, OUT_GOOD, "The way back of %s to %s has ended: %u disk%s deleted, %s freed.",
-                 vm, host, count, count == 1 ? "" : "s", size);
+        out_line(self->out, OUT_GOOD,
+                 "The way back of %s to %s has ended: %u disk%s deleted, %s freed.", vm, host, count,
+                 count == 1 ? "" : "s", size);
 }
 
 int commit_command(cli *self, GStrv *args)

@@ -6,8 +6,8 @@
 static const char about[] =
     "Run it where the VM is now. It goes back onto the switches, into the VLANs, directories and\n"
     "pools, and into the formats it had on the host it came from, as long as that host keeps its\n"
-    "disks ('ferry status VM' tells until when): of them only what has changed crosses the network.\n"
-    "It is a move like any other: 'ferry status' shows it, 'ferry cancel' cancels it.\n"
+    "disks ('ferry status VM' tells until when): of them only what has changed crosses the\n"
+    "network. It is a move like any other: 'ferry status' shows it, 'ferry cancel' cancels it.\n"
     "\n"
     "Example:\n"
     "  ferry return web01";

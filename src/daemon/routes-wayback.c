@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* /v1/returns and /v1/way-backs: a VM goes back to where it came from, or the way back ends early. The disks are at
- * the host the VM came from, which is asked; so all this is done in threads.
+/* /v1/returns and /v1/way-backs: a VM goes back to where it came from, or the way back ends early.
+ * The disks are at the host the VM came from, which is asked; so all this is done in threads.
  *
- * The same two calls come from a peer: at the source of a move it may look at and end the way back of a VM it was
- * given; at the target it tells that it has ended it. It names the move, and sees no other. */
+ * The same two calls come from a peer: at the source of a move it may look at and end the way back
+ * of a VM it was given; at the target it tells that it has ended it. It names the move, and sees no
+ * other. */
 #include "daemon/peers.h"
 #include "daemon/routes.h"
 #include "daemon/ways.h"
@@ -79,7 +80,9 @@ static JsonObject *ask_peer(errand *e, const char *method, client **to, GError *
     if (!settings_peer_address(e->conf, e->move->peer, &host, &port, error))
         return NULL;
     *to = client_peer(e->identity, host, port, e->move->peer, error);
-    return *to ? client_call(*to, method, path, NULL, CLIENT_TIMEOUT, e->self->stop, error) : NULL;
+    if (!*to)
+        return NULL;
+    return client_call(*to, method, path, NULL, CLIENT_TIMEOUT, e->self->stop, error);
 }
 
 static void note_end(errand *e, journal *book)
@@ -107,8 +110,8 @@ static void do_there(errand *e, journal *book)
     if (!g_strcmp0(code, "no-way-back")) {
         note_end(e, book);
         refuse(e, 404, code,
-               "%s keeps nothing of %s any more: its time was over, or somebody ended it with 'ferry "
-               "commit'; 'ferry migrate %s %s' moves it there as any VM",
+               "%s keeps nothing of %s any more: its time was over, or somebody ended it with "
+               "'ferry commit'; 'ferry migrate %s %s' moves it there as any VM",
                e->move->peer, e->move->vm, e->move->vm, e->move->peer);
     } else if (code) {
         refuse(e, (guint)client_status(to), *code ? code : "peer-error", "%s: %s", e->move->peer,
@@ -194,7 +197,8 @@ static void run(ferryd *self, exchange *x, wish what, journal_entry *move, reque
     ferryd_run(self, do_errand, errand_done, e);
 }
 
-/* For a user: the last move that changed whose the VM is, if it has ended. NULL: it has been answered. */
+/* For a user: the last move that changed whose the VM is, if it has ended. NULL: it has been
+ * answered. */
 static journal_entry *last_move(ferryd *self, exchange *x, const char *name)
 {
     g_autoptr(GError) error = NULL;

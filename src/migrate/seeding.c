@@ -75,9 +75,12 @@ static const char *landed_format(const journal_entry *entry, const journal_kept 
 static const char *way_back_format(const journal_entry *entry, const journal_kept *row)
 {
     g_autoptr(JsonObject) details = NULL;
-    JsonObject *part = details_part(entry, "landing", &details);
+    JsonObject *part = details_part(entry, "landing", &details), *paths;
     g_autoptr(landing_request) landing = part ? landing_request_from_json(part, NULL) : NULL;
 
+    /* Where a volume of a pool lay, its XML does not tell. */
+    if (landing && json_get_object(details, "paths", &paths, NULL))
+        (void)vm_take_paths(landing->machine, paths, NULL);
     for (guint i = 0; landing && i < landing->machine->disks->len; i++) {
         const vm_disk *disk = landing->machine->disks->pdata[i];
         if (disk->format && !g_strcmp0(disk->source, row->original))

@@ -78,6 +78,11 @@ class Return(FerryCase):
         self.assertIs(move["way_back"]["open"], is_open, move["way_back"])
         return move["way_back"]
 
+    def assert_little_crossed(self, there, back):
+        """Most of the disks was there already."""
+        self.assertGreater(there["wire_bytes"], self.CONTENT_MIB << 20)
+        self.assertLess(back["wire_bytes"], there["wire_bytes"] - (self.CONTENT_MIB * 3 // 4 << 20))
+
     def test_as_if_it_had_never_left(self):
         guest = self.filled_guest()
         self.alpha.virsh("autostart", guest.name)
@@ -110,9 +115,7 @@ class Return(FerryCase):
         self.assertIsNone(guest.state(self.zulu))
         self.assert_way_back(self.alpha, guest, True)
         self.assertIs(self.zulu.api("GET", f"/v1/migrations/{there['id']}")[1]["way_back"]["open"], False)
-        # Most of its disks was here already.
-        self.assertGreater(there["wire_bytes"], self.CONTENT_MIB << 20)
-        self.assertLess(back["wire_bytes"], there["wire_bytes"] - (self.CONTENT_MIB * 3 // 4 << 20))
+        self.assert_little_crossed(there, back)
         # It is not at zulu any more, whoever asks there.
         self.refused(self.bring(guest, check=False)[0], "conflict", "has moved to alpha")
 
@@ -120,8 +123,8 @@ class Return(FerryCase):
         self.alpha.define_pool("old", f"{IMAGES}/old")
         self.addCleanup(lambda: (self.alpha.virsh("pool-destroy", "old"),
                                  self.alpha.virsh("pool-undefine", "old")))
-        guest = self.new_guest(start=False)
-        disk = guest.vm.disks[0]
+        guest = self.filled_guest()
+        disk = guest.vm.disks[1]
         name = os.path.basename(disk.path)
         self.alpha.run(["mv", disk.path, f"{IMAGES}/old/{name}"])
         self.alpha.virsh("pool-refresh", "old")
@@ -132,14 +135,15 @@ class Return(FerryCase):
         self.alpha.write("/run/volume.xml", xml)
         self.alpha.virsh("define", "/run/volume.xml")
         self.run_guest(guest)
-        self.migrate(guest, *SWITCHES, "--storage", f"vda={SSD}", "--storage", f"{IMAGES}={SSD}")
+        _, there = self.migrate(guest, *SWITCHES, *STORAGE, "--storage", f"vdb={SSD}")
         self.assert_runs_at(guest, self.zulu)
         _, back = self.bring(guest)
         self.assert_runs_at(guest, self.alpha)
         disks = {disk["target"]: disk for disk in back["changes"]["disks"]}
-        self.assertEqual((disks["vda"]["pool"], disks["vda"]["new_path"]),
+        self.assertEqual((disks["vdb"]["pool"], disks["vdb"]["new_path"]),
                          ("old", f"{IMAGES}/old/{name}"))
-        self.assertEqual(disks["vdb"]["new_path"], guest.vm.disks[1].path)
+        self.assertEqual(disks["vda"]["new_path"], guest.vm.disks[0].path)
+        self.assert_little_crossed(there, back)
         self.assertIn(name, self.alpha.virsh("vol-list", "old"))
         wait_until(lambda: self.kept(self.alpha) == [], 30, "alpha to keep nothing")
 
