@@ -153,8 +153,8 @@ void routes_cancel(exchange *x, gpointer user)
     } else if (!phase_may_cancel(now)) {
         exchange_fail(
             x, 409, "conflict",
-            "it is too late: the VM belongs to the other host, or is about to; move it back "
-            "when the move has ended");
+            "it is too late: the VM belongs to the other host, or is about to; 'ferry return' there "
+            "brings it back when the move has ended");
     } else if (outgoing_remove(self->queue, id)) {
         cancelled_in_queue(self, id);
         exchange_answer(x, 202, moves_find(self->known, id, NULL));

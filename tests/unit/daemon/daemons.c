@@ -246,8 +246,9 @@ gboolean move_is(test_daemon *self, const char *id, const char *member, const ch
 
 void move_signal(test_daemon *self, const char *id, int number)
 {
-    g_autofree char *pid = move_member(self, id, "pid");
+    g_autofree char *pid = NULL;
 
-    g_assert_cmpstr(pid, !=, "");
+    wait_until(!move_is(self, id, "pid", "")); /* after a restart it has to report first */
+    pid = move_member(self, id, "pid");
     g_assert_cmpint(kill((pid_t)atoi(pid), number), ==, 0);
 }
