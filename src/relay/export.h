@@ -16,7 +16,9 @@
 #pragma once
 #include "relay/pump.h"
 
-#define EXPORT_KEPT_MOST 128 /* blocks of 64 KiB: beyond that, blocks go as they are */
+/* Blocks of 64 KiB, beyond which they go as they are: all that a mirror of QEMU has under way (16
+ * requests of 1 MiB). */
+#define EXPORT_KEPT_MOST 256
 
 /* The exports of a session, and what its target says it holds. Add all before it listens. */
 typedef struct export_table export_table;

@@ -16,6 +16,7 @@
 #define SIZE      (24 * MIB + 3 * 512) /* its last block is a short one */
 #define NAME      "drive-virtio-disk0"
 #define IN_FLIGHT 16
+#define BEYOND    20 /* more than EXPORT_KEPT_MOST */
 
 typedef struct {
     pair *p;
@@ -368,30 +369,30 @@ static void test_forgotten(fixture *f, const void *unused)
 /* What is kept for blocks that might be asked for is bounded. */
 static void test_known_bound(fixture *f, const void *unused)
 {
-    int64_t cookies[IN_FLIGHT];
+    int64_t cookies[BEYOND];
 
     begin(f);
     fill_random(f, f->model, OP_BLOCK);
     ear_hold(&f->ear, f->model, OP_BLOCK);
     wait_for_hints(f, 20 * MIB);
-    for (unsigned i = 1; i < IN_FLIGHT * MIB / OP_BLOCK; i++)
+    for (unsigned i = 1; i < BEYOND * MIB / OP_BLOCK; i++)
         memcpy(f->model + i * OP_BLOCK, f->model, OP_BLOCK);
     hold(f);
     f->ear.plain = 0; /* nothing is under way */
-    for (unsigned i = 0; i < IN_FLIGHT; i++)
+    for (unsigned i = 0; i < BEYOND; i++)
         cookies[i] = start_write(f, i * MIB, MIB, 0);
     for (;;) {
         gboolean all;
         g_assert_cmpint(nbd_poll(f->nbd, 0), >=, 0);
         pair_lock(f->p);
-        all = f->ear.known + f->ear.plain == IN_FLIGHT * MIB / OP_BLOCK;
+        all = f->ear.known + f->ear.plain == BEYOND * MIB / OP_BLOCK;
         pair_unlock(f->p);
         if (all)
             break;
     }
     g_assert_cmpuint(f->ear.known, ==, EXPORT_KEPT_MOST);
     ear_release(&f->ear, 0);
-    for (unsigned i = 0; i < IN_FLIGHT; i++)
+    for (unsigned i = 0; i < BEYOND; i++)
         g_assert_cmpint(completes(f, cookies[i]), ==, 1);
     write_model(f, 0, OP_BLOCK);
     g_assert_cmpuint(f->ear.known, ==, EXPORT_KEPT_MOST + 1);
