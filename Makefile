@@ -30,7 +30,7 @@ $(RELEASE)/build.ninja:
 	meson setup --prefix=/usr --sysconfdir=/etc --localstatedir=/var $(RELEASE)
 
 $(ASAN)/build.ninja:
-	meson setup -Db_sanitize=address,undefined $(ASAN)
+	meson setup -Db_sanitize=address,undefined -Dtest-hooks=true $(ASAN)
 
 asan: $(ASAN)/build.ninja
 	ninja -C $(ASAN)

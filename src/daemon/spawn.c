@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* All that a worker gets of our environment: how to log, and what the sanitizers are told in tests.
- */
+/* All that a worker gets of our environment: how to log, and what sanitizers and hooks are told in
+ * tests. */
 static const char *const passed_on[] = {
     "LANG",         "LC_ALL",        "TZ",           "TMPDIR",      "FERRY_DEBUG", "JOURNAL_STREAM",
-    "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"};
+    "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "FERRY_HOOKS"};
 
 char *spawn_program(void)
 {
