@@ -124,6 +124,7 @@ static void on_suspended(gint64 when, void *user)
         self->suspended_at = when;
     source_leave_word(self);
     throttle_rest(self->throttle);
+    session_set_urgent(self->session, TRUE);
     (void)status_advance(self->status, PHASE_SWITCHING, NULL);
 }
 

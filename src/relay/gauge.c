@@ -66,9 +66,10 @@ static gboolean has_deputy(const gauge *const *others, guint count)
     return FALSE;
 }
 
-void gauge_judge(gauge *self, const gauge *const *others, guint count, gint64 now)
+void gauge_judge(gauge *self, const gauge *const *others, guint count, gint64 now,
+                 gboolean may_try)
 {
-    if (self->trial_ends == 0 || now - self->trial_ends >= NEXT_TRIAL)
+    if (self->trial_ends == 0 || (may_try && now - self->trial_ends >= NEXT_TRIAL))
         self->trial_ends = now + TRIAL_US;
     if (now < self->trial_ends || !has_deputy(others, count))
         self->slow = FALSE;

@@ -23,5 +23,7 @@ void gauge_reset(gauge *self);
 /* What the kernel knows about a TCP connection; stays unknown for any other socket. */
 void gauge_read(gauge *self, int fd, gint64 now);
 /* Sets self->slow, which then lasts until the next trial, or until all the others are gone or slow.
- * `others`: the channels that are alive otherwise, slow ones included. Pure. */
-void gauge_judge(gauge *self, const gauge *const *others, guint count, gint64 now);
+ * `others`: the channels that are alive otherwise, slow ones included. `may_try`: a slow one gets its
+ * next trial when it is due. Pure. */
+void gauge_judge(gauge *self, const gauge *const *others, guint count, gint64 now,
+                 gboolean may_try);

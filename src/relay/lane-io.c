@@ -129,7 +129,7 @@ static gboolean may_carry(lane_io *self, gint64 now)
             others[count++] = &l->worth;
     }
     if (mux_has_work(&s->mux, now))
-        gauge_judge(&self->owner->worth, others, count, now);
+        gauge_judge(&self->owner->worth, others, count, now, !s->urgent);
     return !self->owner->suspect && !self->owner->worth.slow;
 }
 

@@ -63,7 +63,7 @@ void *scout_main(void *its_session)
         struct timespec until = {.tv_sec = when / G_USEC_PER_SEC,
                                  .tv_nsec = when % G_USEC_PER_SEC * 1000};
 
-        if (!l)
+        if (!l || s->urgent)
             pthread_cond_wait(&s->news, &s->lock);
         else if (g_get_monotonic_time() < when)
             pthread_cond_timedwait(&s->news, &s->lock, &until);

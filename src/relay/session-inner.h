@@ -48,6 +48,7 @@ struct session {
     unsigned alive, lost;
     gint64 silent_since; /* monotonic µs since which no channel has been alive; 0: one is */
     gboolean channels_changed;
+    gboolean urgent;     /* nothing is tried out that could hold a frame up */
     gboolean finishing;    /* somebody waits in session_finish */
     gboolean peer_done;    /* it said BYE: when all is done here too, we close */
     gboolean bye_answered; /* it closed a channel in order, after our BYE */

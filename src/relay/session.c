@@ -407,6 +407,14 @@ void session_set_rate(session *self, guint64 all_bytes_per_s, guint64 disk_bytes
     pthread_mutex_unlock(&self->lock);
 }
 
+void session_set_urgent(session *self, gboolean urgent)
+{
+    pthread_mutex_lock(&self->lock);
+    self->urgent = urgent;
+    pthread_cond_broadcast(&self->news);
+    pthread_mutex_unlock(&self->lock);
+}
+
 void session_get_stats(session *self, session_stats *stats)
 {
     pthread_mutex_lock(&self->lock);

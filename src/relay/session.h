@@ -116,6 +116,10 @@ void session_fail(session *self, const GError *error);
  * frames. */
 void session_set_rate(session *self, guint64 all_bytes_per_s, guint64 disk_bytes_per_s);
 
+/* A guest stands still and waits for what is sent now: slow channels get no trials, none is brought
+ * back to its network, until this is said to be over. Any thread. */
+void session_set_urgent(session *self, gboolean urgent);
+
 typedef struct {
     guint64 wire_out, wire_in;         /* TLS bytes on all channels so far, dead ones included */
     guint64 payload_out[STREAM_KINDS]; /* bytes of stream payload sent once (no resends) */

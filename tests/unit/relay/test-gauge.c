@@ -17,9 +17,9 @@ static gboolean is_slow(const double *mbits, guint count, gint64 rtt)
         if (i > 0)
             others[i - 1] = &all[i];
     }
-    gauge_judge(&all[0], others, count - 1, NOW);
+    gauge_judge(&all[0], others, count - 1, NOW, TRUE);
     g_assert_false(all[0].slow);
-    gauge_judge(&all[0], others, count - 1, NOW + 2 * G_USEC_PER_SEC);
+    gauge_judge(&all[0], others, count - 1, NOW + 2 * G_USEC_PER_SEC, TRUE);
     return all[0].slow;
 }
 
@@ -42,12 +42,12 @@ static void test_delay(void)
     gauge here = {.rate = 20 * MBIT, .rtt = 1500000}, there = {.rate = 1000 * MBIT, .rtt = 1000};
     const gauge *others[] = {&there};
 
-    gauge_judge(&here, others, 1, NOW);
-    gauge_judge(&here, others, 1, NOW + 2 * G_USEC_PER_SEC);
+    gauge_judge(&here, others, 1, NOW, TRUE);
+    gauge_judge(&here, others, 1, NOW + 2 * G_USEC_PER_SEC, TRUE);
     g_assert_true(here.slow);
 }
 
-/* A slow one gets another chance every 20 s, and at once when it is alone. */
+/* A slow one gets another chance every 20 s, unless nothing may be tried, and at once when alone. */
 static void test_trials(void)
 {
     gauge here = {.rate = 1 * MBIT, .rtt = 100}, there = {.rate = 1000 * MBIT, .rtt = 100};
@@ -56,13 +56,17 @@ static void test_trials(void)
     gboolean was = FALSE;
 
     for (gint64 now = NOW; now < NOW + 200 * G_USEC_PER_SEC; now += 100000) {
-        gauge_judge(&here, others, 1, now);
+        gauge_judge(&here, others, 1, now, TRUE);
         trials += was && !here.slow;
         was = here.slow;
     }
     g_assert_cmpuint(trials, ==, 9);
     g_assert_true(here.slow);
-    gauge_judge(&here, others, 0, NOW + 200 * G_USEC_PER_SEC);
+    for (gint64 now = NOW + 200 * G_USEC_PER_SEC; now < NOW + 300 * G_USEC_PER_SEC; now += 100000) {
+        gauge_judge(&here, others, 1, now, FALSE);
+        g_assert_true(here.slow);
+    }
+    gauge_judge(&here, others, 0, NOW + 300 * G_USEC_PER_SEC, FALSE);
     g_assert_false(here.slow);
 }
 
