@@ -16,7 +16,8 @@ void budget_divide(guint64 limit, const guint64 *wants, guint count, guint64 *sh
     guint hungry = count;
     gboolean more = TRUE;
 
-    memset(shares, 0, count * sizeof *shares);
+    for (guint i = 0; i < count; i++)
+        shares[i] = 0;
     if (!limit)
         return;
     /* Who wants less than an equal part gets what it wants, and the part of the others grows. */
