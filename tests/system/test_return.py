@@ -247,7 +247,7 @@ class Return(FerryCase):
         self.assert_runs_at(guest, self.zulu)
 
     def test_after_one_that_failed(self):
-        """A return that is given up leaves the way back as it was."""
+        """A return that fails, with the worker at home killed, leaves the way back as it was."""
         guest = self.new_guest()
         self.migrate(guest, *SWITCHES, *STORAGE)
         self.assert_runs_at(guest, self.zulu)
@@ -255,8 +255,11 @@ class Return(FerryCase):
         code, move = self.zulu.api("POST", "/v1/returns", {"vm": guest.name, "bandwidth": 125000})
         self.assertEqual(code, 201, move)
         self.wait_phase(move["id"], "mirroring", "synchronizing", host=self.zulu)
-        self.zulu.api("POST", f"/v1/migrations/{move['id']}/cancel", {})
-        self.wait_final(move["id"], self.zulu)
+        for pid in self.alpha.workers():
+            self.alpha.kill(pid)
+        self.assertEqual(self.wait_final(move["id"], self.zulu)["phase"], "failed")
+        wait_until(lambda: not self.alpha.workers(), 60, "the landing to be tidied")
+        self.assert_runs_at(guest, self.zulu)
         self.assertLessEqual(set(files), set(self.kept(self.alpha)))
         self.bring(guest)
         self.assert_runs_at(guest, self.alpha)
