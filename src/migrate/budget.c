@@ -2,8 +2,6 @@
 /* Max-min fair shares; see budget.h. */
 #include "migrate/budget.h"
 
-#include <string.h>
-
 guint64 budget_least(guint64 one, guint64 other)
 {
     return !one ? other : !other ? one : MIN(one, other);

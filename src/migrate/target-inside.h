@@ -53,6 +53,10 @@ void accept_refuse(target *self, const char *why);
 /* The guest is ours: makes sure it runs, sees it run, makes its definition. Tries for ever. */
 void accept_settle(target *self);
 
+/* Unlocks after something guarded has changed, and wakes whoever waits for it. */
+void target_leave_word(target *self);
+/* callers.c: no new connections, and none still on its way in. */
+void target_close_door(target *self);
 /* Tells everybody who asked by target_commit. Without the lock held; settled is TRUE. */
 void target_answer_asking(target *self);
 

@@ -10,21 +10,11 @@
 #include "relay/squeezed.h"
 #include "virt/move.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #define LOG_AREA "target"
 
-#define HANDSHAKE_TIMEOUT_MS 10000
-#define CONNECTING_MAX       (2 * WIRE_CHANNELS_MAX)
 #define FINISH_TIMEOUT_MS    5000
 #define DONE_TIMEOUT         (60 * G_TIME_SPAN_SECOND)
 #define WATCH_PAUSE          (500 * G_TIME_SPAN_MILLISECOND)
-
-typedef struct {
-    void (*answer)(gboolean accepted, void *user);
-    void *user;
-} asking;
 
 target *target_new(const job *work, const char *peer, landing_request *asked)
 {
@@ -77,7 +67,7 @@ status *target_status(target *self)
     return self->status;
 }
 
-static void leave_word(target *self)
+void target_leave_word(target *self)
 {
     g_cond_broadcast(&self->changed);
     g_mutex_unlock(&self->lock);
@@ -96,7 +86,7 @@ void target_set_share(target *self, guint64 share)
 {
     g_mutex_lock(&self->lock);
     set_limits(self, self->limits.own, share);
-    leave_word(self);
+    target_leave_word(self);
 }
 
 /* Lock held. What cannot be said now is said a moment later. */
@@ -126,7 +116,7 @@ static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *u
     if (permit_finished(self->allowed)) {
         g_mutex_lock(&self->lock);
         self->loaded = TRUE;
-        leave_word(self);
+        target_leave_word(self);
         (void)status_advance(self->status, PHASE_SWITCHING, NULL);
     } else if (permit_prepared(self->allowed)) {
         (void)status_advance(self->status, PHASE_MIRRORING, NULL);
@@ -157,7 +147,7 @@ static void on_control(const char *text, size_t length, void *user)
         else if (message->op == CONTROL_DONE)
             self->done = TRUE;
     }
-    leave_word(self);
+    target_leave_word(self);
 }
 
 static void on_stream(stream_kind kind, unsigned number, void *user)
@@ -177,7 +167,7 @@ static void on_channels(unsigned alive, const GError *error, void *user)
     g_mutex_lock(&self->lock);
     if (alive)
         self->arrived = TRUE;
-    leave_word(self);
+    target_leave_word(self);
 }
 
 static void on_failed(const GError *error, void *user)
@@ -188,7 +178,7 @@ static void on_failed(const GError *error, void *user)
         status_set_error(self->status, "link-lost", "the landing was closed: %s", error->message);
     g_mutex_lock(&self->lock);
     self->session_over = TRUE;
-    leave_word(self);
+    target_leave_word(self);
 }
 
 /* One strv of pairs behind another: the request's rules come first, so they win. */
@@ -462,16 +452,6 @@ static void abandon(target *self)
         log_error("landed data could not be put aside: %s", error->message);
 }
 
-/* No new connections, and none still on its way in. */
-static void close_landing(target *self)
-{
-    g_mutex_lock(&self->lock);
-    self->landed = FALSE;
-    while (self->connecting)
-        g_cond_wait(&self->changed, &self->lock);
-    g_mutex_unlock(&self->lock);
-}
-
 void target_finish(target *self, gboolean ours)
 {
     session_stats stats;
@@ -482,7 +462,7 @@ void target_finish(target *self, gboolean ours)
     else if (self->prepared && !self->settled)
         accept_refuse(self, status_is_cancelled(self->status) ? "the move was cancelled"
                                                               : "the landing has failed");
-    close_landing(self);
+    target_close_door(self);
     if (self->session) {
         if (!ours && !self->session_over)
             (void)control_send(self->session, CONTROL_ABORT, "the landing has ended", NULL);
@@ -519,92 +499,11 @@ void target_run(target *self)
     g_free(answer.directory);
 }
 
-typedef struct {
-    target *self;
-    unsigned index;
-    int fd;
-} arrival;
-
-static gpointer connect_channel(gpointer data)
-{
-    g_autofree arrival *arrived = data;
-    target *self = arrived->self;
-    g_autoptr(GError) error = NULL;
-    channel *made = channel_server(self->work->identity, arrived->fd, self->peer,
-                                   HANDSHAKE_TIMEOUT_MS, &error);
-
-    if (!made || !session_add_channel(self->session, arrived->index, made, &error))
-        log_warning("a data connection was not accepted: %s", error->message);
-    g_mutex_lock(&self->lock);
-    self->connecting--;
-    leave_word(self);
-    return NULL;
-}
-
-void target_add_connection(target *self, unsigned index, int fd)
-{
-    arrival *arrived;
-    gboolean welcome;
-
-    g_mutex_lock(&self->lock);
-    welcome = self->landed && self->connecting < CONNECTING_MAX && index < WIRE_CHANNELS_MAX;
-    if (welcome)
-        self->connecting++;
-    g_mutex_unlock(&self->lock);
-    if (!welcome) {
-        close(fd);
-        return;
-    }
-    arrived = g_new(arrival, 1);
-    *arrived = (arrival){.self = self, .index = index, .fd = fd};
-    g_thread_unref(g_thread_new("handshake", connect_channel, arrived));
-}
-
 gboolean target_cancel(target *self, const char *why)
 {
     gboolean won = status_cancel(self->status, why);
 
     g_mutex_lock(&self->lock);
-    leave_word(self);
+    target_leave_word(self);
     return won;
-}
-
-void target_answer_asking(target *self)
-{
-    g_autoptr(GPtrArray) waiting = NULL;
-    gboolean accepted;
-
-    g_mutex_lock(&self->lock);
-    accepted = self->accepted;
-    waiting = g_steal_pointer(&self->asking);
-    self->asking = g_ptr_array_new_with_free_func(g_free);
-    g_mutex_unlock(&self->lock);
-    for (guint i = 0; i < waiting->len; i++) {
-        asking *one = waiting->pdata[i];
-        one->answer(accepted, one->user);
-    }
-}
-
-gboolean target_commit(target *self, const char *token,
-                       void (*answer)(gboolean accepted, void *user), void *user)
-{
-    asking *one;
-    gboolean settled;
-
-    g_mutex_lock(&self->lock);
-    if (self->token && strcmp(self->token, token) && !(self->settled && !self->accepted)) {
-        log_warning("%s came with another token than the one known", self->peer);
-        g_mutex_unlock(&self->lock);
-        return FALSE;
-    }
-    one = g_new(asking, 1);
-    *one = (asking){.answer = answer, .user = user};
-    g_ptr_array_add(self->asking, one);
-    if (!self->token)
-        self->token = g_strdup(token);
-    settled = self->settled;
-    leave_word(self);
-    if (settled)
-        target_answer_asking(self);
-    return TRUE;
 }
