@@ -21,6 +21,13 @@ static gboolean number_ok(const char *text, gsize length, gsize at, gsize *end)
     return !whole || g_ascii_string_to_signed(number, 10, G_MININT64, G_MAXINT64, NULL, NULL);
 }
 
+/* May it stand outside of strings? json-glib also takes comments and strings in single quotes, which
+ * could hide a quotation mark, and so any nesting, from the count below. */
+static gboolean is_json(char c)
+{
+    return g_ascii_isalnum(c) || (c && strchr("{}[]:,+-. \t\r\n", c));
+}
+
 /* What json-glib must not see: it parses recursively, and numbers see above. */
 static gboolean digestible(const char *text, gsize length)
 {
@@ -35,6 +42,8 @@ static gboolean digestible(const char *text, gsize length)
                 quoted = FALSE;
         } else if (text[i] == '"') {
             quoted = TRUE;
+        } else if (!is_json(text[i])) {
+            return FALSE;
         } else if (text[i] == '{' || text[i] == '[') {
             if (++depth > DEPTH_MAX)
                 return FALSE;
@@ -58,7 +67,7 @@ JsonObject *json_parse(const char *text, gssize length, GError **error)
 
     if (size > JSON_MAX || !digestible(text, size)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                    "JSON is too large, nested too deeply, or a number in it is too large");
+                    "not JSON, or too large, nested too deeply, or with a number that is too large");
         return NULL;
     }
     if (!json_parser_load_from_data(parser, text, (gssize)size, error)) {

@@ -69,6 +69,23 @@ static void test_parse_is_bounded(void)
     json_object_unref(json_parse(fits, JSON_MAX, NULL));
 }
 
+/* json-glib alone takes more than JSON, and what it takes could hide a depth at which it runs out of
+ * stack. */
+static void test_parse_takes_only_json(void)
+{
+    static const char *const heads[] = {"{\"a\":/*\"*/", "{\"a\":// \"\n", "{'a\"':", "{\"a\":'\"',\"b\":",
+                                        "{\"a\":#\"\n"};
+    g_autofree char *endless = nested(1000000, '[', ']');
+
+    for (guint i = 0; i < G_N_ELEMENTS(heads); i++) {
+        g_autofree char *text = g_strconcat(heads[i], endless + strlen("{\"a\":"), NULL);
+        parse_fails(text, -1);
+    }
+    parse_fails("{\"a\":/**/1}", -1);
+    parse_fails("{'a':1}", -1);
+    parse_fails("{\"a\":'1'}", -1);
+}
+
 static void test_text(void)
 {
     g_autoptr(JsonObject) object = parse(" { \"a\" : [ 1, null ], \"b\" : \"\\u00e9\\n\" } ");
@@ -292,6 +309,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/json/parse-refuses", test_parse_refuses);
     g_test_add_func("/json/parse-is-bounded", test_parse_is_bounded);
+    g_test_add_func("/json/parse takes only JSON", test_parse_takes_only_json);
     g_test_add_func("/json/text", test_text);
     g_test_add_func("/json/getters-are-strict", test_getters_are_strict);
     g_test_add_func("/json/extreme-numbers", test_extreme_numbers);
