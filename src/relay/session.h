@@ -86,7 +86,7 @@ typedef pump_codec *(*pump_codec_new)(void *user);
 
 /* Source: listens at `path`, with exactly this mode, and carries every connection made there as
  * a stream of this kind. Target: the streams of this kind are connected to the UNIX socket at
- * `path`; a kind that was not offered is refused (the peer broke the protocol). At most `most`
+ * `path`, or, where that is NULL, end in their codec; a kind that was not offered is refused (the peer broke the protocol). At most `most`
  * streams of the kind over the session's life, up to 4096 (I7): at the source one more
  * connection is closed at once, at the target it fails the session. Once for each kind; not for
  * control. */
