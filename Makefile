@@ -4,10 +4,13 @@
 RELEASE := build/release
 ASAN    := build/asan
 GUEST   := build/guest
+FUZZ    := build/fuzz
+# For each target.
+FUZZ_SECONDS ?= 600
 # Where lab, tests and benchmark find the programs.
 export FERRY_BUILD := $(CURDIR)/$(RELEASE)
 
-.PHONY: all help setup asan guest demo check check-unit bench install clean
+.PHONY: all help setup asan guest demo check check-unit fuzz bench install clean
 
 all: $(RELEASE)/build.ninja
 	ninja -C $(RELEASE)
@@ -18,6 +21,7 @@ help:
 	@echo 'make demo        all of it, and a running VM moves between two hosts on this machine (root)'
 	@echo 'make check       run all tests, with and without sanitizers (root)'
 	@echo 'make check-unit  run the unit tests only'
+	@echo 'make fuzz        let a fuzzer loose on what a peer sends, FUZZ_SECONDS=600 for each parser'
 	@echo 'make bench       measure against virsh migrate (root)'
 	@echo 'make install     install, below DESTDIR if that is set'
 	@echo 'make clean       remove what was built'
@@ -59,6 +63,16 @@ check: guest asan
 check-unit: all asan
 	tests/run.py --only 'unit/*' $(ARGS)
 
+# What it finds is kept in $(FUZZ)/corpus, and goes on from there the next time: tests/fuzz/README.md.
+$(FUZZ)/build.ninja:
+	CC=clang meson setup -Dfuzz=true -Db_lundef=false -Db_sanitize=address,undefined $(FUZZ)
+
+fuzz:
+	-./setup --fuzz
+	$(MAKE) $(FUZZ)/build.ninja
+	ninja -C $(FUZZ) fuzzers
+	tests/fuzz/run $(FUZZ) $(FUZZ_SECONDS) $(ARGS)
+
 # Without what only the benchmark needs the cases that need it are skipped and say so.
 bench: guest
 	-./setup --bench
@@ -69,4 +83,4 @@ install: all
 
 # Labs may be up in build/labs: they are not ours to remove.
 clean:
-	rm -rf $(RELEASE) $(ASAN) $(GUEST)
+	rm -rf $(RELEASE) $(ASAN) $(FUZZ) $(GUEST)
