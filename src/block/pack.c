@@ -2,6 +2,7 @@
 /* One zstd frame for one block; see pack.h. */
 #include "block/pack.h"
 
+#include <string.h>
 #include <zstd.h>
 
 #define LEVEL 1
@@ -46,8 +47,13 @@ static gboolean invalid(GError **error, const char *why)
 gboolean pack_inflate(pack *self, void *out, uint32_t length, const void *in, uint32_t in_length,
                       GError **error)
 {
-    size_t n = ZSTD_findFrameCompressedSize(in, in_length);
+    static const uint8_t magic[] = {0x28, 0xb5, 0x2f, 0xfd};
+    size_t n;
 
+    /* libzstd would also take the frames of its years before 1.0, with decoders of their own. */
+    if (in_length < sizeof magic || memcmp(in, magic, sizeof magic) != 0)
+        return invalid(error, "not a zstd frame");
+    n = ZSTD_findFrameCompressedSize(in, in_length);
     if (ZSTD_isError(n))
         return invalid(error, ZSTD_getErrorName(n));
     if (n != in_length)

@@ -74,6 +74,9 @@ static void test_hostile(fixture *f, const void *unused)
     refused(f, BLOCK, doubled, 2 * f->length);
     refused(f, BLOCK, doubled, f->length + 1);
     refused(f, BLOCK, "\x50\x2a\x4d\x18\0\0\0\0", 8); /* a frame to be skipped */
+    /* What libzstd 0.5 to 0.7 wrote for "hello": one raw block. */
+    refused(f, 5, "\x25\xb5\x2f\xfd\0\x40\0\5hello\xc0\0\0", 16);
+    refused(f, 5, "\x27\xb5\x2f\xfd\x20\5\x40\0\5hello\xc0\0\0", 17);
     f->length = pack_shrink(f->pack, f->shrunk, BLOCK, f->text, 1000);
     refused(f, BLOCK, f->shrunk, f->length); /* fewer */
 }
