@@ -7,6 +7,7 @@
 #include "daemon/dataport.h"
 #include "relay/wire.h"
 
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -159,6 +160,53 @@ static void half_open_ones_are_bounded(fixture *f, gconstpointer patience)
     wait_until(dataport_half_open(f->port) == 0);
 }
 
+/* From another address of this host than all others with another number. */
+static int connect_as(guint16 port, guint32 number)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xffffffU) + number)},
+                       to = {.sin_family = AF_INET,
+                             .sin_port = htons(port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&from, sizeof from), ==, 0);
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&to, sizeof to), ==, 0);
+    return fd;
+}
+
+static gboolean is_cut_off(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+/* However many come and from however many addresses: only so many are held, the others are closed at
+ * once, and when they are gone a channel gets in. */
+static void thousands_hold_little(fixture *f, gconstpointer patience)
+{
+    uint8_t data[WIRE_PREAMBLE_SIZE];
+    int held[128];
+
+    for (guint i = 0; i < G_N_ELEMENTS(held); i++) {
+        held[i] = connect_as(dataport_number(f->port), 0x10000 + i);
+        wait_until(dataport_half_open(f->port) == i + 1);
+    }
+    for (guint i = 0; i < 4000; i++) {
+        fdio_auto one = connect_as(dataport_number(f->port), 0x20000 + i);
+        wait_until(is_cut_off(one));
+        g_assert_cmpuint(dataport_half_open(f->port), ==, G_N_ELEMENTS(held));
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(held); i++)
+        close(held[i]);
+    wait_until(dataport_half_open(f->port) == 0);
+    fdio_auto good = raw_connect(dataport_number(f->port));
+    put(data, ID);
+    g_assert_cmpint(send(good, data, sizeof data, 0), ==, (ssize_t)sizeof data);
+    wait_until(f->taken == 1);
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(name, ms)                                                                             \
@@ -170,5 +218,6 @@ int main(int argc, char **argv)
     TEST(the_stalled_are_cut_off, 300);
     TEST(other_networks_are_refused, DEADLINE_S * 1000);
     TEST(half_open_ones_are_bounded, DEADLINE_S * 1000);
+    TEST(thousands_hold_little, DEADLINE_S * 1000);
     return g_test_run();
 }
