@@ -156,8 +156,6 @@ void seeds_stop(seeds *self)
     g_mutex_lock(&self->lock);
     g_cond_broadcast(&self->changed);
     g_mutex_unlock(&self->lock);
-    for (unsigned i = 0; i < SCANNERS; i++)
-        g_clear_pointer(&self->threads[i], g_thread_join);
 }
 
 void seeds_free(seeds *self)
@@ -165,6 +163,8 @@ void seeds_free(seeds *self)
     if (!self)
         return;
     seeds_stop(self);
+    for (unsigned i = 0; i < SCANNERS; i++)
+        g_clear_pointer(&self->threads[i], g_thread_join);
     g_ptr_array_unref(self->all);
     seeds_table_free(self->table);
     g_mutex_clear(&self->lock);

@@ -28,10 +28,10 @@ seeds *seeds_new(const char *index_dir);
 void seeds_add(seeds *self, const char *path, const char *format, const char *what);
 /* Starts the scanners; once. Without it, or with no seeds, there are no hints. */
 void seeds_start(seeds *self);
-/* Ends the scanners and everybody's waiting; blocks until they have ended. May be repeated.
- * seeds_read goes on giving what was found. */
+/* Ends the scanners and everybody's waiting, without waiting for it: a scanner may hang in a file
+ * system. May be repeated. seeds_read goes on giving what was found. */
 void seeds_stop(seeds *self);
-/* After seeds_stop, or does that. Nobody else may use it any more. NULL is allowed. */
+/* Does that, and waits for the scanners. Nobody else may use it any more. NULL is allowed. */
 void seeds_free(seeds *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(seeds, seeds_free)
 

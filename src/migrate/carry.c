@@ -115,16 +115,24 @@ static void on_failed(const GError *error, void *user)
     source_leave_word(self);
 }
 
-static void on_suspended(gint64 when, void *user)
+/* Stopped while memory is copied: the switchover. Earlier somebody else has paused the guest, which is
+ * theirs to end; and one that runs again, without a decision, was not being switched over. */
+static void on_suspended(gboolean stopped, gint64 when, void *user)
 {
     source *self = user;
 
+    if (status_phase(self->status) < PHASE_SYNCHRONIZING ||
+        status_decision(self->status) != DECISION_NONE)
+        return;
     g_mutex_lock(&self->lock);
-    if (!self->suspended_at)
-        self->suspended_at = when;
+    self->suspended_at = stopped ? when : 0;
     source_leave_word(self);
+    session_set_urgent(self->session, stopped);
+    if (!stopped) {
+        throttle_resume(self->throttle);
+        return;
+    }
     throttle_rest(self->throttle);
-    session_set_urgent(self->session, TRUE);
     (void)status_advance(self->status, PHASE_SWITCHING, NULL);
 }
 

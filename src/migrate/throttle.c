@@ -25,7 +25,7 @@ struct throttle {
     guard *guard;
     status_limits limits;
     session *to;       /* NULL: nothing is copied yet */
-    gboolean resting;
+    gboolean resting, over;
     guint64 told;      /* to the target */
 };
 
@@ -95,12 +95,16 @@ static gpointer look(gpointer user)
     throttle *self = user;
 
     g_mutex_lock(&self->lock);
-    while (!self->resting) {
+    while (!self->over) {
         session *to = self->to;
         session_stats stats = {0};
         virt_block_times guest;
         gboolean seen;
 
+        if (self->resting) {
+            g_cond_wait(&self->changed, &self->lock);
+            continue;
+        }
         g_mutex_unlock(&self->lock);
         /* During a migration libvirt may have no time for us: then there is no look. */
         seen = virt_domain_block_times(self->domain, (const char *const *)self->disks, &guest, NULL);
@@ -140,22 +144,33 @@ void throttle_drive(throttle *self, session *to)
     g_mutex_unlock(&self->lock);
 }
 
-void throttle_rest(throttle *self)
+static void set_resting(throttle *self, gboolean resting, gboolean over)
 {
     g_mutex_lock(&self->lock);
-    if (!self->resting) {
-        self->resting = TRUE;
-        g_cond_broadcast(&self->changed);
+    self->over |= over;
+    g_cond_broadcast(&self->changed);
+    if (self->resting != resting) {
+        self->resting = resting;
         apply(self);
     }
     g_mutex_unlock(&self->lock);
+}
+
+void throttle_rest(throttle *self)
+{
+    set_resting(self, TRUE, FALSE);
+}
+
+void throttle_resume(throttle *self)
+{
+    set_resting(self, FALSE, FALSE);
 }
 
 void throttle_free(throttle *self)
 {
     if (!self)
         return;
-    throttle_rest(self);
+    set_resting(self, TRUE, TRUE);
     g_clear_pointer(&self->thread, g_thread_join);
     g_mutex_clear(&self->lock);
     g_cond_clear(&self->changed);

@@ -27,6 +27,8 @@ void throttle_watch(throttle *self, virt_domain *domain, GStrv disks);
 void throttle_drive(throttle *self, session *to);
 /* The guest is stopped, or the copy over or given up. */
 void throttle_rest(throttle *self);
+/* The guest runs here again, and the copy goes on. */
+void throttle_resume(throttle *self);
 
 /* What the user wants from now on; what is not said stays, and so does "off" with a synchronous mirror. */
 void throttle_set(throttle *self, const request_limits *wanted);

@@ -88,7 +88,10 @@ void session_fail_take(session *self, GError *error)
 
 void session_wake_lane(session *self)
 {
-    if (!mux_has_work(&self->mux, g_get_monotonic_time()))
+    gint64 now = g_get_monotonic_time();
+
+    /* Work that is held back by a rate needs somebody who waits for it, too. */
+    if (!mux_has_work(&self->mux, now) && mux_pause(&self->mux, now) < 0)
         return;
     for (unsigned i = 0; i < self->setup.channels; i++) {
         lane *l = self->lanes[i];

@@ -178,8 +178,8 @@ struct move_watch {
     virConnectPtr conn;
     int id;
     GMutex
-        lock; /* guards suspended; held while it runs, so that it never runs after move_unwatch */
-    void (*suspended)(gint64 when, void *user);
+        lock; /* guards changed; held while it runs, so that it never runs after move_unwatch */
+    void (*changed)(gboolean stopped, gint64 when, void *user);
     void *user;
     gatomicrefcount references; /* the owner's and libvirt's */
 };
@@ -199,22 +199,23 @@ static int lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int det
     move_watch *watch = user;
     gint64 now = g_get_monotonic_time();
 
-    if (event != VIR_DOMAIN_EVENT_SUSPENDED)
+    if (event != VIR_DOMAIN_EVENT_SUSPENDED && event != VIR_DOMAIN_EVENT_RESUMED)
         return 0;
     g_mutex_lock(&watch->lock);
-    if (watch->suspended)
-        watch->suspended(now, watch->user);
+    if (watch->changed)
+        watch->changed(event == VIR_DOMAIN_EVENT_SUSPENDED, now, watch->user);
     g_mutex_unlock(&watch->lock);
     return 0;
 }
 
-move_watch *move_watch_suspend(virt_domain *domain, void (*suspended)(gint64 when, void *user),
+move_watch *move_watch_suspend(virt_domain *domain,
+                               void (*changed)(gboolean stopped, gint64 when, void *user),
                                void *user, GError **error)
 {
     move_watch *watch = g_new0(move_watch, 1);
 
     watch->conn = virDomainGetConnect(domain->domain);
-    watch->suspended = suspended;
+    watch->changed = changed;
     watch->user = user;
     g_mutex_init(&watch->lock);
     g_atomic_ref_count_init(&watch->references);
@@ -235,7 +236,7 @@ move_watch *move_watch_suspend(virt_domain *domain, void (*suspended)(gint64 whe
 void move_unwatch(move_watch *watch)
 {
     g_mutex_lock(&watch->lock);
-    watch->suspended = NULL;
+    watch->changed = NULL;
     g_mutex_unlock(&watch->lock);
     virConnectDomainEventDeregisterAny(watch->conn, watch->id);
     virConnectClose(watch->conn);

@@ -43,10 +43,11 @@ typedef struct {
 gboolean move_get_progress(virt_domain *domain, const char *const *disks, move_progress *progress,
                            GError **error);
 
-/* Calls `suspended` once libvirt has stopped the guest for the switchover (lifecycle event
- * SUSPENDED, detail MIGRATED or PAUSED during the job), with g_get_monotonic_time() at that moment;
- * in libvirt's event thread. Until move_unwatch. */
+/* Calls `changed` whenever the guest has stopped (lifecycle event SUSPENDED: for the switchover, or
+ * because somebody or a full disk has paused it) or runs again (RESUMED), with
+ * g_get_monotonic_time() at that moment; in libvirt's event thread. Until move_unwatch. */
 typedef struct move_watch move_watch;
-move_watch *move_watch_suspend(virt_domain *domain, void (*suspended)(gint64 when, void *user),
+move_watch *move_watch_suspend(virt_domain *domain,
+                               void (*changed)(gboolean stopped, gint64 when, void *user),
                                void *user, GError **error);
 void move_unwatch(move_watch *watch);

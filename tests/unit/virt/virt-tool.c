@@ -228,11 +228,12 @@ typedef struct {
     gboolean abort;
 } watched;
 
-static void suspended(gint64 when, void *user)
+static void suspended(gboolean stopped, gint64 when, void *user)
 {
     watched *w = user;
 
-    g_atomic_int_inc(&w->suspensions);
+    if (stopped)
+        g_atomic_int_inc(&w->suspensions);
 }
 
 static gpointer follow(gpointer data)
