@@ -32,6 +32,7 @@ static gboolean is_json(char c)
 static gboolean digestible(const char *text, gsize length)
 {
     int depth = 0;
+    unsigned parts = 0;
     gboolean quoted = FALSE;
 
     for (gsize i = 0; i < length; i++) {
@@ -44,7 +45,10 @@ static gboolean digestible(const char *text, gsize length)
             quoted = TRUE;
         } else if (!is_json(text[i])) {
             return FALSE;
+        } else if (text[i] == ',') {
+            parts++;
         } else if (text[i] == '{' || text[i] == '[') {
+            parts++;
             if (++depth > DEPTH_MAX)
                 return FALSE;
         } else if (text[i] == '}' || text[i] == ']') {
@@ -55,6 +59,8 @@ static gboolean digestible(const char *text, gsize length)
                 return FALSE;
             i = end - 1;
         }
+        if (parts > JSON_PARTS_MAX)
+            return FALSE;
     }
     return TRUE;
 }
@@ -67,7 +73,8 @@ JsonObject *json_parse(const char *text, gssize length, GError **error)
 
     if (size > JSON_MAX || !digestible(text, size)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                    "not JSON, or too large, nested too deeply, or with a number that is too large");
+                    "not JSON, or too large, of too many parts, nested too deeply, or with a "
+                    "number that is too large");
         return NULL;
     }
     if (!json_parser_load_from_data(parser, text, (gssize)size, error)) {

@@ -9,8 +9,11 @@
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
 
-/* Parses one object; at most JSON_MAX bytes, nesting at most 32. Caller unrefs the result. */
-#define JSON_MAX (4 * 1024 * 1024)
+/* Parses one object; at most JSON_MAX bytes, nesting at most 32, and JSON_PARTS_MAX commas and opening
+ * brackets, because a value of two bytes becomes hundreds in memory: what comes of a text takes less
+ * than 48 MiB. Caller unrefs the result. */
+#define JSON_MAX       (4 * 1024 * 1024)
+#define JSON_PARTS_MAX (128 * 1024)
 JsonObject *json_parse(const char *text, gssize length, GError **error);
 /* Compact text, one line. Caller frees. */
 char *json_text(JsonObject *object);

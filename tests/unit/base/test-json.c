@@ -69,6 +69,29 @@ static void test_parse_is_bounded(void)
     json_object_unref(json_parse(fits, JSON_MAX, NULL));
 }
 
+static char *repeated(unsigned count, const char *text)
+{
+    GString *all = g_string_new("{\"a\":[");
+
+    for (unsigned i = 0; i < count; i++)
+        g_string_append(all, text);
+    g_string_append(all, "0]}");
+    return g_string_free(all, FALSE);
+}
+
+static void test_parts_are_bounded(void)
+{
+    g_autofree char *most = repeated(JSON_PARTS_MAX - 2, "0,");
+    g_autofree char *more = repeated(JSON_PARTS_MAX - 1, "0,");
+    g_autofree char *objects = repeated(JSON_PARTS_MAX / 2, "{},");
+    g_autofree char *quoted = repeated(1, "\",,,,[[[[\",");
+
+    json_object_unref(parse(most));
+    parse_fails(more, -1);
+    parse_fails(objects, -1);
+    json_object_unref(parse(quoted));
+}
+
 /* json-glib alone takes more than JSON, and what it takes could hide a depth at which it runs out of
  * stack. */
 static void test_parse_takes_only_json(void)
@@ -309,7 +332,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/json/parse-refuses", test_parse_refuses);
     g_test_add_func("/json/parse-is-bounded", test_parse_is_bounded);
-    g_test_add_func("/json/parse takes only JSON", test_parse_takes_only_json);
+    g_test_add_func("/json/parts-are-bounded", test_parts_are_bounded);
+    g_test_add_func("/json/parse-takes-only-json", test_parse_takes_only_json);
     g_test_add_func("/json/text", test_text);
     g_test_add_func("/json/getters-are-strict", test_getters_are_strict);
     g_test_add_func("/json/extreme-numbers", test_extreme_numbers);
