@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (pack_inflate(packer, out, announced, bytes, (uint32_t)length, &error)) {
         uint32_t room = announced + 1024, packed;
         g_assert_no_error(error);
+        g_assert_cmpmem(bytes, 4, "\x28\xb5\x2f\xfd", 4); /* and no older format */
         again = g_malloc(room);
         packed = pack_shrink(packer, again, room, out, announced);
         g_assert_cmpuint(packed, >, 0);
