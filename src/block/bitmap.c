@@ -51,15 +51,20 @@ gboolean bitmap_clear(bitmap *self, uint64_t number)
     return (__atomic_fetch_and(&self->words[number / 64], ~bit, __ATOMIC_RELAXED) & bit) != 0;
 }
 
-gboolean bitmap_next(const bitmap *self, uint64_t from, uint64_t *number)
+gboolean bitmap_next(const bitmap *self, uint64_t from, uint64_t end, uint64_t *number)
 {
-    size_t at = (size_t)(from / 64);
-    uint64_t word = at < self->count ? self->words[at] & (~0ULL << from % 64) : 0;
+    uint64_t words = end / 64 + (end % 64 != 0), at = from / 64, word = 0, found;
 
-    while (!word && ++at < self->count)
+    words = MIN(words, self->count);
+    if (at < words)
+        word = self->words[at] & (~0ULL << from % 64);
+    while (!word && ++at < words)
         word = self->words[at];
     if (!word)
         return FALSE;
-    *number = at * 64ULL + (uint64_t)__builtin_ctzll(word);
+    found = at * 64 + (uint64_t)__builtin_ctzll(word);
+    if (found >= end) /* of the last word, which may go on behind the end */
+        return FALSE;
+    *number = found;
     return TRUE;
 }

@@ -16,5 +16,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(bitmap, bitmap_free)
 /* Both return what it was. */
 gboolean bitmap_set(bitmap *self, uint64_t number);
 gboolean bitmap_clear(bitmap *self, uint64_t number);
-/* The first set bit at `from` or behind it. */
-gboolean bitmap_next(const bitmap *self, uint64_t from, uint64_t *number);
+/* The first set bit at `from` or behind it, and before `end`; no word of the map behind that is looked
+ * at. G_MAXUINT64: to the last. */
+gboolean bitmap_next(const bitmap *self, uint64_t from, uint64_t end, uint64_t *number);

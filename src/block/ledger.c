@@ -108,7 +108,7 @@ gboolean ledger_take(ledger *self, uint64_t from, uint64_t *number, op_digest *d
     gboolean good = TRUE;
 
     g_mutex_lock(&self->lock);
-    *found = bitmap_next(self->unread, from, number);
+    *found = bitmap_next(self->unread, from, G_MAXUINT64, number);
     if (*found)
         good = look_up(self, *number, digest, error);
     if (*found && good) {

@@ -188,20 +188,24 @@ void sink_do_data(sink_hand *hand, sink_job **jobs, unsigned count)
     write_run(hand, jobs + from, count - from, run);
 }
 
+/* The number behind that of the last block before `end`. */
+static uint64_t blocks_to(uint64_t end)
+{
+    return end / OP_BLOCK + (end % OP_BLOCK != 0);
+}
+
 /* The ledger's side of zeroes, before they are written. */
 static gboolean note_zeroes(sink_hand *hand, sink_target *target, image *disk, uint64_t offset,
                             uint64_t end, GError **error)
 {
     static const uint8_t zeroes[OP_BLOCK];
-    uint64_t n;
+    uint64_t n, behind = blocks_to(end);
 
-    for (uint64_t at = offset; at < end && bitmap_next(target->touched, at / OP_BLOCK, &n);
+    for (uint64_t at = offset; bitmap_next(target->touched, at / OP_BLOCK, behind, &n);
          at = (n + 1) * OP_BLOCK) {
         uint64_t start = MAX(at, n * OP_BLOCK), stop = MIN(end, (n + 1) * OP_BLOCK);
         op_digest digest;
 
-        if (start >= end)
-            break;
         if (is_whole(target, start, stop - start))
             digest = op_digest_of(zeroes, (size_t)(stop - start));
         else if (!merge(hand, target, disk, start, stop - start, NULL, &digest, error))
@@ -218,7 +222,7 @@ static gboolean do_zero(sink_hand *hand, sink_target *target, const op *m, GErro
     uint64_t end = m->offset + m->length, first, offset;
     image *disk;
 
-    if (!bitmap_next(target->touched, m->offset / OP_BLOCK, &first) || first * OP_BLOCK >= end)
+    if (!bitmap_next(target->touched, m->offset / OP_BLOCK, blocks_to(end), &first))
         return TRUE;
     offset = MAX(m->offset, first * OP_BLOCK);
     disk = image_for(hand, target, error);

@@ -24,14 +24,37 @@ static void test_bitmap(void)
         g_assert_true(bitmap_set(map, set[i]));
     }
     for (guint i = 0; i < G_N_ELEMENTS(set); i++, at = number + 1) {
-        g_assert_true(bitmap_next(map, at, &number));
+        g_assert_true(bitmap_next(map, at, G_MAXUINT64, &number));
         g_assert_cmpuint(number, ==, set[i]);
     }
     g_assert_true(bitmap_clear(map, 63));
     g_assert_false(bitmap_clear(map, 63));
-    g_assert_true(bitmap_next(map, 2, &number));
+    g_assert_true(bitmap_next(map, 2, G_MAXUINT64, &number));
     g_assert_cmpuint(number, ==, 64);
-    g_assert_false(bitmap_next(map, bits, &number));
+    g_assert_false(bitmap_next(map, bits, G_MAXUINT64, &number));
+}
+
+/* What is set at the end and behind it is not found, be it in the same word or a later one. */
+static void test_bitmap_end(void)
+{
+    const struct {
+        uint64_t from, end;
+        gboolean found;
+    } asked[] = {{0, 70, FALSE},  {0, 71, TRUE},    {65, 70, FALSE},   {70, 71, TRUE},
+                 {70, 70, FALSE}, {71, 70, FALSE},  {0, 64, FALSE},    {64, 128, TRUE},
+                 {0, 0, FALSE},   {71, 128, FALSE}, {71, 1000, FALSE}, {200, 100, FALSE}};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(bitmap) map = bitmap_new(1000, &error);
+    uint64_t number;
+
+    g_assert_no_error(error);
+    (void)bitmap_set(map, 70);
+    for (guint i = 0; i < G_N_ELEMENTS(asked); i++) {
+        g_assert_cmpint(bitmap_next(map, asked[i].from, asked[i].end, &number), ==,
+                        asked[i].found);
+        if (asked[i].found)
+            g_assert_cmpuint(number, ==, 70);
+    }
 }
 
 static void test_ledger(void)
@@ -92,6 +115,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/ledger/bitmap", test_bitmap);
+    g_test_add_func("/ledger/bitmap/end", test_bitmap_end);
     g_test_add_func("/ledger/ledger", test_ledger);
     g_test_add_func("/ledger/nowhere", test_nowhere);
     return g_test_run();
