@@ -365,13 +365,13 @@ static gboolean wait_for_token(target *self)
 {
     gint64 deadline =
         g_get_monotonic_time() + (gint64)self->work->conf->landing_timeout * G_TIME_SPAN_SECOND;
+    session_stats stats = {0};
+    gint64 before;
     gboolean token;
 
     g_mutex_lock(&self->lock);
     while (!self->token && !self->session_over && !self->spoiled &&
            !status_is_cancelled(self->status)) {
-        session_stats stats;
-
         tell_share(self);
         if (status_phase(self->status) < PHASE_MIRRORING && g_get_monotonic_time() > deadline) {
             status_set_error(self->status, "timeout", "%s did not %s within %u s", self->peer,
@@ -379,11 +379,15 @@ static gboolean wait_for_token(target *self)
                              self->work->conf->landing_timeout);
             break;
         }
-        g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + WATCH_PAUSE);
+        before = g_get_monotonic_time();
+        g_cond_wait_until(&self->changed, &self->lock, before + WATCH_PAUSE);
         g_mutex_unlock(&self->lock);
         session_get_stats(self->session, &stats);
         status_set_session(self->status, &stats);
         g_mutex_lock(&self->lock);
+        /* Without any link it cannot go on: how long that may last is link-timeout's to say. */
+        if (self->arrived && stats.channels_alive == 0)
+            deadline += g_get_monotonic_time() - before;
     }
     token = self->token != NULL;
     g_mutex_unlock(&self->lock);
