@@ -52,7 +52,8 @@ static int open_parent(char **parts, guint count)
     return g_steal_fd(&fd);
 }
 
-gboolean expiry_delete(const char *path, gint64 *bytes, GError **error)
+/* *held keeps the file's blocks until it is closed: to free those of a big disk takes long. */
+static gboolean take_away(const char *path, int *held, gint64 *bytes, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(path, "/", -1);
     guint count = g_strv_length(parts);
@@ -68,7 +69,9 @@ gboolean expiry_delete(const char *path, gint64 *bytes, GError **error)
         return FALSE;
     }
     parent = open_parent(parts, count);
-    if (parent < 0 || fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
+    /* O_PATH asks for no right to read, and keeps what it found as well as an open file does. */
+    *held = parent < 0 ? -1 : openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (*held < 0 || fstat(*held, &info) < 0)
         return errno == ENOENT || fdio_error(error, errno, "%s", path);
     if (!S_ISREG(info.st_mode)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE,
@@ -81,17 +84,35 @@ gboolean expiry_delete(const char *path, gint64 *bytes, GError **error)
     return TRUE;
 }
 
-static gboolean drop(const char *path, void *bytes, GError **error)
+gboolean expiry_delete(const char *path, gint64 *bytes, GError **error)
 {
-    return expiry_delete(path, bytes, error);
+    fdio_auto held = -1;
+
+    return take_away(path, &held, bytes, error);
+}
+
+typedef struct {
+    gint64 *bytes;
+    int held;
+} dropped;
+
+static gboolean drop(const char *path, void *user, GError **error)
+{
+    dropped *file = user;
+
+    return take_away(path, &file->held, file->bytes, error);
 }
 
 gboolean expiry_drop(journal *book, const journal_kept *kept, gint64 *bytes, GError **error)
 {
-    gboolean in_use;
+    dropped file = {.bytes = bytes, .held = -1};
+    gboolean in_use, ok;
 
     *bytes = -1;
-    if (!journal_drop(book, kept, drop, bytes, &in_use, error))
+    ok = journal_drop(book, kept, drop, &file, &in_use, error);
+    /* Only now are its blocks freed: nobody waits for the journal meanwhile. */
+    fdio_clear(&file.held);
+    if (!ok)
         return FALSE;
     if (in_use) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY, "%s: the VM it is of is landing here",

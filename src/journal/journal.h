@@ -80,7 +80,8 @@ gboolean journal_forget(journal *self, const char *path, GError **error);
 GPtrArray *journal_kept_list(journal *self, gint64 expired_at /* 0: all */, GError **error);
 /* Deletes a kept file for good: `drop` does, FALSE with an error if it cannot, and then the row goes, in one transaction.
  * Not while the VM it is of is landing on this host, which may be reading it: then *in_use is TRUE, and so is what is
- * returned. No landing can begin in between. */
+ * returned. No landing can begin in between. Whoever wants to write waits for `drop`: keep the file
+ * open until this returns, and its blocks are freed without the lock. */
 gboolean journal_drop(journal *self, const journal_kept *file,
                       gboolean (*drop)(const char *path, void *user, GError **error), void *user,
                       gboolean *in_use, GError **error);

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -175,6 +176,44 @@ static void what_a_landing_may_read_stays(fixture *f, gconstpointer data)
     g_assert_cmpint(bytes, ==, -1);
 }
 
+/* The blocks of a big disk take long to be freed, and others wait for the journal: only after it was
+ * written does the kernel let go of the file. */
+static void blocks_are_freed_outside_the_journal(fixture *f, gconstpointer data)
+{
+    g_autofree char *path = make(f, "a.qcow2.ferry-5d0f1c2e");
+    g_autoptr(GPtrArray) rows = NULL;
+    g_autoptr(GError) error = NULL;
+    char events[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+    gboolean written = FALSE, freed = FALSE, written_later = FALSE;
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), file;
+    gint64 bytes;
+    ssize_t got;
+
+    keep(f, path, 1);
+    rows = journal_kept_list(f->book, 0, NULL);
+    file = inotify_add_watch(watch, path, IN_DELETE_SELF);
+    g_assert_cmpint(file, >=, 0);
+    g_assert_cmpint(inotify_add_watch(watch, f->dir, IN_MODIFY), >=, 0);
+    g_assert_true(expiry_drop(f->book, rows->pdata[0], &bytes, &error));
+    g_assert_no_error(error);
+    got = read(watch, events, sizeof events);
+    g_assert_cmpint(got, >, 0);
+    for (char *at = events; at < events + got;) {
+        const struct inotify_event *event = (const struct inotify_event *)at;
+        if (event->wd == file)
+            freed = freed || (event->mask & IN_DELETE_SELF);
+        else if (event->len && g_str_has_prefix(event->name, "journal.db")) {
+            written = TRUE;
+            written_later = written_later || freed;
+        }
+        at += sizeof *event + event->len;
+    }
+    g_assert_true(written);
+    g_assert_true(freed);
+    g_assert_false(written_later);
+    (void)close(watch);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -183,5 +222,7 @@ int main(int argc, char **argv)
     g_test_add("/expiry/behind a link", fixture, NULL, set_up,
                a_directory_behind_a_link_is_no_stranger, tear_down);
     g_test_add("/expiry/landing", fixture, NULL, set_up, what_a_landing_may_read_stays, tear_down);
+    g_test_add("/expiry/unlocked", fixture, NULL, set_up, blocks_are_freed_outside_the_journal,
+               tear_down);
     return g_test_run();
 }
