@@ -214,20 +214,62 @@ static gboolean add_step(journal *self, const char *id, const char *step, GError
                   error);
 }
 
+/* Is the VM landing here? */
+static gboolean is_landing(journal *self, const char *vm_uuid, gboolean *landing, GError **error)
+{
+    sqlite3_stmt *query = statement(self, error,
+                                    "SELECT 1 FROM migrations WHERE ended = 0 AND role = 'target'"
+                                    " AND vm_uuid = ?1 LIMIT 1",
+                                    "s", vm_uuid);
+    int code;
+
+    if (!query)
+        return FALSE;
+    code = sqlite3_step(query);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        failed(self, error);
+    sqlite3_finalize(query);
+    *landing = code == SQLITE_ROW;
+    return code == SQLITE_ROW || code == SQLITE_DONE;
+}
+
+/* One landing of a VM at a time: what libvirt has by its UUID can only be that one's (I1). */
+static gboolean may_begin(journal *self, const journal_entry *e, GError **error)
+{
+    gboolean landing = FALSE;
+
+    if (strcmp(e->role, "target"))
+        return TRUE;
+    if (!is_landing(self, e->vm_uuid, &landing, error))
+        return FALSE;
+    if (landing)
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                    "%s (UUID %s) is landing on this host already; wait until that move has ended, "
+                    "or end it with \"ferry cancel\"",
+                    e->vm, e->vm_uuid);
+    return !landing;
+}
+
 gboolean journal_begin(journal *self, const journal_entry *e, GError **error)
 {
+    g_autoptr(GError) local = NULL;
+    gboolean ok;
+
     if (!begin(self, "begin", error))
         return FALSE;
-    return end(self,
-               finish(self,
-                      statement(self, error,
-                                "INSERT INTO migrations(id, role, vm, vm_uuid, peer, phase, details,"
-                                " status, began, changed) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?9)",
-                                "ssssssssi", e->id, e->role, e->vm, e->vm_uuid, e->peer, e->phase,
-                                e->details, e->status, g_get_real_time()),
-                      error) &&
-                   add_step(self, e->id, e->phase, error),
-               error);
+    ok = may_begin(self, e, &local) &&
+         finish(self,
+                statement(self, &local,
+                          "INSERT INTO migrations(id, role, vm, vm_uuid, peer, phase, details,"
+                          " status, began, changed) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?9)",
+                          "ssssssssi", e->id, e->role, e->vm, e->vm_uuid, e->peer, e->phase,
+                          e->details, e->status, g_get_real_time()),
+                &local) &&
+         add_step(self, e->id, e->phase, &local);
+    ok = end(self, ok, local ? NULL : &local);
+    if (!ok)
+        g_propagate_error(error, g_steal_pointer(&local));
+    return ok;
 }
 
 /* An UPDATE of one migration that must exist, with the step it is, in one transaction. Takes over `run`. */
@@ -508,25 +550,6 @@ GPtrArray *journal_kept_list(journal *self, gint64 expired_at, GError **error)
                           " WHERE ?1 = 0 OR until <= ?1 ORDER BY until, path",
                           "i", expired_at),
                 kept_from_row, kept_free, error);
-}
-
-/* Is the VM landing here? */
-static gboolean is_landing(journal *self, const char *vm_uuid, gboolean *landing, GError **error)
-{
-    sqlite3_stmt *query = statement(self, error,
-                                    "SELECT 1 FROM migrations WHERE ended = 0 AND role = 'target'"
-                                    " AND vm_uuid = ?1 LIMIT 1",
-                                    "s", vm_uuid);
-    int code;
-
-    if (!query)
-        return FALSE;
-    code = sqlite3_step(query);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        failed(self, error);
-    sqlite3_finalize(query);
-    *landing = code == SQLITE_ROW;
-    return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
 gboolean journal_drop(journal *self, const journal_kept *file,

@@ -18,7 +18,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal, journal_close)
 
 /* What was decided about who owns the guest (I1). Only these steps are legal:
  * source: NONE -> GIVEN_UP -> TAKEN_BACK; target: NONE -> ACCEPTED, NONE or ACCEPTED -> REFUSED (accepted,
- * but the guest could not be started: it never ran and has been destroyed before this is recorded). */
+ * but the guest could not be started, and is known not to have run). */
 typedef enum {
     DECISION_NONE,
     DECISION_GIVEN_UP,   /* source: never resumes the guest again … */
@@ -42,7 +42,8 @@ typedef struct {
 void journal_entry_free(journal_entry *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal_entry, journal_entry_free)
 
-/* Durable, each in one transaction. An id that exists already (begin) or does not (the others) is an error. */
+/* Durable, each in one transaction. An id that exists already (begin) or does not (the others) is an error. A landing of
+ * a VM (by UUID) that is landing here already is G_IO_ERROR_BUSY, whoever the peers are. */
 gboolean journal_begin(journal *self, const journal_entry *entry, GError **error);
 gboolean journal_set_phase(journal *self, const char *id, const char *phase, const char *status,
                            GError **error);

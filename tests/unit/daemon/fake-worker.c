@@ -147,7 +147,7 @@ static void begin_journal(fake *f)
     journal_entry entry = {.id = f->id,
                            .role = f->role,
                            .vm = f->vm,
-                           .vm_uuid = (char *)"",
+                           .vm_uuid = f->id, /* each is another VM */
                            .peer = f->peer,
                            .phase = (char *)"queued",
                            .details = (char *)"{}",

@@ -99,6 +99,27 @@ static void test_twice(fixture *f, gconstpointer data)
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
 }
 
+/* Two peers may call their VMs by the same UUID; here there is one of it at a time. */
+static void test_one_landing(fixture *f, gconstpointer data)
+{
+    journal_entry e = entry("b", "target");
+    g_autoptr(GError) error = NULL;
+
+    begin(f, "a", "target");
+    e.peer = (char *)"yankee";
+    g_assert_false(journal_begin(f->book, &e, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_BUSY);
+    g_assert_nonnull(strstr(error->message, "web01"));
+    g_clear_error(&error);
+    g_assert_null(journal_find(f->book, "b", &error));
+    g_assert_no_error(error);
+    begin(f, "c", "source"); /* no landing */
+    e.vm_uuid = (char *)"u2";
+    g_assert_true(journal_begin(f->book, &e, &error));
+    g_assert_true(journal_end(f->book, "a", "failed", "{}", &error));
+    begin(f, "d", "target");
+}
+
 static void refuse(fixture *f, const char *id, journal_decision decision, const char *token)
 {
     g_autoptr(GError) error = NULL;
@@ -137,6 +158,7 @@ static void test_decisions(fixture *f, gconstpointer data)
     decide(f, "t", DECISION_REFUSED, "t");
     refuse(f, "t", DECISION_ACCEPTED, "t");
 
+    g_assert_true(journal_end(f->book, "t", "failed", "{}", NULL));
     begin(f, "n", "target");
     decide(f, "n", DECISION_REFUSED, NULL);
     refuse(f, "n", DECISION_ACCEPTED, "t");
@@ -311,6 +333,7 @@ int main(int argc, char **argv)
 #define ADD(name, function) g_test_add("/journal/" name, fixture, NULL, set_up, function, tear_down)
     ADD("a migration's life", test_life);
     ADD("an id is there once, and must be there", test_twice);
+    ADD("a VM lands once at a time", test_one_landing);
     ADD("only legal decisions are written", test_decisions);
     ADD("what was written survives SIGKILL", test_killed);
     ADD("kept files expire", test_kept);

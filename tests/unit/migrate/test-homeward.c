@@ -190,6 +190,7 @@ static void handed_over(fixture *f, const char *id, const char *role, const char
     g_assert_true(journal_decide(f->book, id,
                                  strcmp(role, "source") ? DECISION_ACCEPTED : DECISION_GIVEN_UP,
                                  "t", &error));
+    g_assert_true(journal_end(f->book, id, "completed", "{}", &error));
     g_assert_no_error(error);
 }
 
