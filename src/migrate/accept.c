@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The target's half of the switchover (I1): nothing starts the guest but a commit token that was durably accepted, and a
- * refusal is only recorded once what was loaded is gone.
+/* The target's half of the switchover (I1): nothing starts the guest but a commit token that was durably accepted. After
+ * that nothing but the certainty that it has not run here leads to a refusal, and that is told only once what was
+ * loaded is gone.
  */
 #include "migrate/target-inside.h"
 
@@ -11,7 +12,6 @@
 
 #define LOG_AREA "accept"
 
-#define RESUME_PAUSE  (G_USEC_PER_SEC / 4)
 #define PROOF_PAUSE   (100 * 1000)
 #define PROOF_TIMEOUT (30 * G_TIME_SPAN_SECOND)
 #define RESUME_TRIES  5
@@ -30,23 +30,6 @@ static virt_domain *find_paused(target *self, GError **error)
         return NULL;
     }
     return g_steal_pointer(&found);
-}
-
-/* Resuming may fail for a passing reason (an image lock not yet released by the source's QEMU), and an answer may be lost
- * on its way: then the guest runs all the same. */
-static gboolean resume(virt_domain *guest, GError **error)
-{
-    virt_state state;
-
-    for (int i = 0; i < RESUME_TRIES; i++) {
-        g_clear_error(error);
-        if (virt_domain_resume(guest, error) ||
-            (virt_domain_state(guest, &state, NULL) && state == VIRT_RUNNING))
-            return TRUE;
-        log_warning("resume: %s", (*error)->message);
-        g_usleep(RESUME_PAUSE);
-    }
-    return FALSE;
 }
 
 static void tell_asking(target *self, gboolean accepted)
@@ -91,10 +74,84 @@ static gboolean destroy_refused(void *user, GError **error)
 void accept_refuse(target *self, const char *why)
 {
     insist(self->status, record_refusal, reopen, self);
-    insist(self->status, destroy_refused, reopen, self);
+    /* Whoever has not asked libvirt to prepare has nothing here: a guest of this UUID is somebody else's. */
+    if (status_phase(self->status) >= PHASE_MIRRORING)
+        insist(self->status, destroy_refused, reopen, self);
     if (self->session)
         (void)control_send(self->session, CONTROL_REFUSED, why, NULL);
     tell_asking(self, FALSE);
+}
+
+typedef struct {
+    target *self;
+    gboolean may_run; /* QEMU may have been told to go on, and nobody has seen since that it did not */
+    guint failures;   /* resumes after which the guest was seen to be stopped still */
+    char *why;        /* of the last of them */
+    gboolean ours;    /* out */
+} launch;
+
+/* Gone. If it cannot have run, the source's copy may; else it may have answered somebody here, and must not go back to
+ * what it was before: it stays ours, shut off. */
+static gboolean lost(launch *l, const char *how)
+{
+    const char *name = l->self->asked->machine->name;
+
+    l->ours = l->may_run;
+    if (l->ours)
+        log_error("%s may have run here and %s", name, how);
+    g_free(l->why);
+    l->why = g_strdup_printf("%s %s before it was started", name, how);
+    return TRUE;
+}
+
+/* One step towards a guest that is seen to run, or is known never to have run. The answer to a resume may be lost with
+ * libvirtd while QEMU has got it: so nothing follows from an error but that we have to look, on a connection that answers.
+ * Resuming may also fail for a passing reason (an image lock not yet released by the source's QEMU). */
+static gboolean start(void *user, GError **error)
+{
+    launch *l = user;
+    g_autoptr(virt_domain) guest =
+        virt_domain_find_uuid(l->self->host, l->self->asked->machine->uuid, error);
+    virt_state state;
+
+    if (!guest && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        g_clear_error(error);
+        return lost(l, "was gone");
+    }
+    if (!guest || !virt_domain_state(guest, &state, error))
+        return FALSE;
+    if (state == VIRT_SHUT_OFF)
+        return lost(l, "was shut off");
+    if (state != VIRT_PAUSED)
+        return l->ours = TRUE;
+    l->may_run = FALSE;
+    if (l->failures == RESUME_TRIES)
+        return TRUE;
+    l->may_run = TRUE;
+    if (virt_domain_resume(guest, error))
+        return l->ours = TRUE;
+    l->failures++;
+    g_free(l->why);
+    l->why = g_strdup((*error)->message);
+    return FALSE;
+}
+
+static void look_again(void *user)
+{
+    reopen(((launch *)user)->self);
+}
+
+/* Accepted, durably. FALSE only if it is certain that the guest has not run here. */
+static gboolean launched(target *self, GError **error)
+{
+    launch l = {.self = self};
+    g_autofree char *why = NULL;
+
+    insist(self->status, start, look_again, &l);
+    why = l.why;
+    if (!l.ours)
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED, why);
+    return l.ours;
 }
 
 gboolean accept_commit(target *self)
@@ -112,7 +169,7 @@ gboolean accept_commit(target *self)
     else if (intake_verify(self, &error))
         guest = find_paused(self, &error);
     if (guest && status_commit(self->status, DECISION_ACCEPTED, self->token, &error) &&
-        resume(guest, &error)) {
+        launched(self, &error)) {
         if (self->session)
             (void)control_send(self->session, CONTROL_STARTED, NULL, NULL);
         tell_asking(self, TRUE);
@@ -166,7 +223,7 @@ static gboolean ensure_running(void *user, GError **error)
     }
     if (!guest || !virt_domain_state(guest, &state, error))
         return FALSE;
-    return state != VIRT_PAUSED || resume(guest, error);
+    return state != VIRT_PAUSED || virt_domain_resume(guest, error);
 }
 
 void accept_settle(target *self)

@@ -109,6 +109,15 @@ static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *u
                            self->peer);
             return FALSE;
         }
+        /* Only Prepare goes on with another body. From here on there may be a guest that is ours to destroy: a worker
+         * that recovers has to know. */
+        if (*instead && !status_advance(self->status, PHASE_MIRRORING, error))
+            return FALSE;
+        if (*instead && status_decision(self->status) == DECISION_REFUSED) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the landing of %s was refused",
+                        self->asked->machine->name);
+            return FALSE;
+        }
         return TRUE;
     }
     if (!permit_reply(self->allowed, packet, error))
@@ -118,8 +127,6 @@ static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *u
         self->loaded = TRUE;
         target_leave_word(self);
         (void)status_advance(self->status, PHASE_SWITCHING, NULL);
-    } else if (permit_prepared(self->allowed)) {
-        (void)status_advance(self->status, PHASE_MIRRORING, NULL);
     }
     return TRUE;
 }
@@ -154,7 +161,8 @@ static void on_stream(stream_kind kind, unsigned number, void *user)
 {
     target *self = user;
 
-    if (kind == STREAM_MEMORY)
+    /* Not before Prepare: the phase says whether there may be a guest of ours. */
+    if (kind == STREAM_MEMORY && status_phase(self->status) >= PHASE_MIRRORING)
         (void)status_advance(self->status, PHASE_SYNCHRONIZING, NULL);
 }
 
