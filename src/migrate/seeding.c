@@ -17,7 +17,7 @@
 typedef struct {
     const settings *conf;
     virt_host *host;
-    GHashTable *private; /* disks of VMs and landings; NULL: not known yet */
+    GHashTable *private; /* images_use by path: of VMs and landings; NULL: not known yet */
     void (*found)(const char *path, const char *format, const char *what, void *user);
     void *user;
 } search;
@@ -133,7 +133,8 @@ static void add_landings(const settings *conf, GHashTable *private)
         for (guint j = 0; made && j < made->disks->len; j++) {
             const plan_disk *disk = made->disks->pdata[j];
             if (disk->new_path)
-                g_hash_table_add(private, g_strdup(disk->new_path));
+                g_hash_table_replace(private, g_strdup(disk->new_path),
+                                     GINT_TO_POINTER(IMAGES_DISK));
         }
     }
 }
@@ -158,10 +159,15 @@ static void look_at(search *s, const char *directory, const char *name, const ch
     g_autofree char *path = g_build_filename(directory, name, NULL);
     struct stat st;
     const char *format;
+    images_use use;
 
     /* Hidden files are unfinished ones; what Ferry keeps is one VM's alone. */
     if (*name == '.' || strstr(name, ".ferry-") || lstat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
-        st.st_size == 0 || !know_private(s) || g_hash_table_contains(s->private, path))
+        st.st_size == 0 || !know_private(s))
+        return;
+    use = GPOINTER_TO_INT(g_hash_table_lookup(s->private, path));
+    /* What is only below disks of VMs is shared where the administrator says so: linked clones. */
+    if (use == IMAGES_DISK || (use == IMAGES_BELOW && strcmp(what, "template")))
         return;
     format = images_format(path);
     if (format)

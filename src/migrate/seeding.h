@@ -9,7 +9,7 @@
  * A seed tells the peer whether a block it knows is in it. So of what VMs have here only that
  * counts which this peer has sent or been sent: both by the VM's UUID and by the peer of the
  * migration that the journal has for the file. And the disk of a VM of this host, or of another
- * landing, is none, wherever it lies. Formats come from the journal; only in the administrator's
+ * landing, is none, wherever it lies; nor is an image below one, except among the templates. Formats come from the journal; only in the administrator's
  * directories from the content. All block; any thread; what cannot be used is logged and left out.
  */
 #pragma once

@@ -4,6 +4,7 @@
 
 #include "base/fdio.h"
 #include "virt/conn.h"
+#include "virt/qcow2.h"
 #include "virt/storage.h"
 #include "virt/xml.h"
 
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define CHAIN_MAX 256 /* images one below the other; libvirt takes 200 */
 
 static gboolean find_pool(virt_host *host, const char *name, storage_place *place, GError **error)
 {
@@ -48,50 +51,103 @@ char *images_directory(virt_host *host, const char *place, GError **error)
     return g_strdup(real);
 }
 
-static void add_file(GHashTable *set, const char *path)
+/* What is a disk anywhere is one, whatever else it is below. */
+static void add(GHashTable *set, const char *path, images_use use)
 {
-    g_autofree char *real = realpath(path, NULL);
+    char *real = realpath(path, NULL);
+    char *key = g_strdup(real ? real : path);
 
-    g_hash_table_add(set, g_strdup(real ? real : path));
+    free(real);
+    use = MAX(use, (images_use)GPOINTER_TO_INT(g_hash_table_lookup(set, key)));
+    g_hash_table_replace(set, key, GINT_TO_POINTER(use));
 }
 
-static void add_volume(GHashTable *set, virConnectPtr conn, const char *pool_name, const char *name)
+/* What is below a disk: a stored definition does not tell. */
+static gboolean add_below(GHashTable *set, const char *path, GError **error)
 {
-    g_autoptr(virStoragePool) pool = virStoragePoolLookupByName(conn, pool_name);
+    g_autofree char *at = g_strdup(path);
+
+    for (guint depth = 0; at && depth < CHAIN_MAX; depth++) {
+        g_auto(qcow2_names) names = {0};
+
+        if (!qcow2_read_names(at, &names, error))
+            return FALSE;
+        if (names.data)
+            add(set, names.data, depth ? IMAGES_BELOW : IMAGES_DISK);
+        if (names.backing)
+            add(set, names.backing, IMAGES_BELOW);
+        g_free(at);
+        at = names.backing_is_raw ? NULL : g_steal_pointer(&names.backing);
+    }
+    return TRUE;
+}
+
+static char *volume_path(virConnectPtr conn, const char *pool_name, const char *name)
+{
+    g_autoptr(virStoragePool) pool = conn ? virStoragePoolLookupByName(conn, pool_name) : NULL;
     g_autoptr(virStorageVol) volume = pool ? virStorageVolLookupByName(pool, name) : NULL;
-    char *path = volume ? virStorageVolGetPath(volume) : NULL;
+    char *path = volume ? virStorageVolGetPath(volume) : NULL, *result = g_strdup(path);
 
-    if (path)
-        add_file(set, path);
     free(path);
+    return result;
 }
 
-static gboolean add_disks(GHashTable *set, virDomainPtr domain, unsigned flags, GError **error)
+/* What a <disk>, or what is below it or mirrors it, names: libvirt nests all that, 200 levels of a
+ * chain at most, and xml_parse takes no more than 256. */
+static gboolean add_sources(GHashTable *set, virConnectPtr conn, const xmlNode *node,
+                            images_use use, gboolean follow, GError **error)
 {
-    char *text = virDomainGetXMLDesc(domain, flags);
-    g_autoptr(xmlDoc) doc = NULL;
+    for (xmlNode *child = node->children; child; child = child->next) {
+        gboolean below = xml_is(child, "backingStore"), source = xml_is(child, "source");
+        g_autofree char *file = source ? xml_attr(child, "file") : NULL;
+        g_autofree char *pool = source ? xml_attr(child, "pool") : NULL;
+        g_autofree char *volume = source ? xml_attr(child, "volume") : NULL;
 
-    if (!text) /* gone since it was listed, or not one with a definition */
-        return conn_error_is(VIR_ERR_NO_DOMAIN) || conn_error_is(VIR_ERR_OPERATION_INVALID) ||
-               conn_error(error, "libvirt does not tell the disks of a VM");
-    doc = xml_parse(text, XML_OWN_MAX, "domain", error);
-    free(text);
+        if (!file && pool && volume)
+            file = volume_path(conn, pool, volume);
+        if (file)
+            add(set, file, use);
+        if (file && follow && !add_below(set, file, error))
+            return FALSE;
+        if ((below || source || xml_is(child, "mirror") || xml_is(child, "dataStore")) &&
+            !add_sources(set, conn, child, below ? IMAGES_BELOW : use, FALSE, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean images_of_definition(GHashTable *set, virt_host *host, const char *text, GError **error)
+{
+    g_autoptr(xmlDoc) doc = xml_parse(text, XML_OWN_MAX, "domain", error);
+
     if (!doc)
         return FALSE;
     for (xmlNode *disk = xml_descend(xmlDocGetRootElement(doc), "devices/disk"); disk;
          disk = xml_next(disk)) {
-        const xmlNode *source = xml_child(disk, "source");
-        g_autofree char *file = source ? xml_attr(source, "file") : NULL;
-        g_autofree char *pool = source ? xml_attr(source, "pool") : NULL;
-        g_autofree char *volume = source ? xml_attr(source, "volume") : NULL;
-        if (xml_child(disk, "readonly"))
-            continue;
-        if (file)
-            add_file(set, file);
-        else if (pool && volume)
-            add_volume(set, virDomainGetConnect(domain), pool, volume);
+        const xmlNode *driver = xml_child(disk, "driver");
+        g_autofree char *format = driver ? xml_attr(driver, "type") : NULL;
+        /* What a raw disk begins with, its guest wrote. The format of a volume may not be told. */
+        gboolean follow = !format || !strcmp(format, "qcow2");
+
+        if (!xml_child(disk, "readonly") &&
+            !add_sources(set, host ? host->conn : NULL, disk, IMAGES_DISK, follow, error))
+            return FALSE;
     }
     return TRUE;
+}
+
+static gboolean add_disks(GHashTable *set, virt_host *host, virDomainPtr domain, unsigned flags,
+                          GError **error)
+{
+    char *text = virDomainGetXMLDesc(domain, flags);
+    gboolean ok;
+
+    if (!text) /* gone since it was listed, or not one with a definition */
+        return conn_error_is(VIR_ERR_NO_DOMAIN) || conn_error_is(VIR_ERR_OPERATION_INVALID) ||
+               conn_error(error, "libvirt does not tell the disks of a VM");
+    ok = images_of_definition(set, host, text, error);
+    free(text);
+    return ok;
 }
 
 GHashTable *images_of_vms(virt_host *host, GError **error)
@@ -104,8 +160,8 @@ GHashTable *images_of_vms(virt_host *host, GError **error)
     if (!ok)
         conn_error(error, "libvirt does not tell the VMs of this host");
     for (int i = 0; i < count; i++) {
-        ok = ok && add_disks(set, domains[i], 0, error) &&
-             add_disks(set, domains[i], VIR_DOMAIN_XML_INACTIVE, error);
+        ok = ok && add_disks(set, host, domains[i], 0, error) &&
+             add_disks(set, host, domains[i], VIR_DOMAIN_XML_INACTIVE, error);
         virDomainFree(domains[i]);
     }
     free(domains);
