@@ -428,16 +428,21 @@ static gpointer kept_from_row(sqlite3_stmt *row)
     return k;
 }
 
-static void kept_free(gpointer data)
+void journal_kept_free(journal_kept *k)
 {
-    journal_kept *k = data;
-
+    if (!k)
+        return;
     g_free(k->path);
     g_free(k->original);
     g_free(k->kind);
     g_free(k->id);
     g_free(k->vm_uuid);
     g_free(k);
+}
+
+static void any_kept_free(gpointer kept)
+{
+    journal_kept_free(kept);
 }
 
 /* All rows of a query, made into objects; takes over `query`. */
@@ -549,7 +554,20 @@ GPtrArray *journal_kept_list(journal *self, gint64 expired_at, GError **error)
                           "SELECT path, original, kind, id, vm_uuid, until FROM kept"
                           " WHERE ?1 = 0 OR until <= ?1 ORDER BY until, path",
                           "i", expired_at),
-                kept_from_row, kept_free, error);
+                kept_from_row, any_kept_free, error);
+}
+
+journal_kept *journal_kept_find(journal *self, const char *path, GError **error)
+{
+    g_autofree char *real = resolved(path);
+    g_autoptr(GPtrArray) found =
+        rows(self,
+             statement(self, error,
+                       "SELECT path, original, kind, id, vm_uuid, until FROM kept WHERE path = ?1",
+                       "s", real),
+             kept_from_row, any_kept_free, error);
+
+    return found && found->len ? g_ptr_array_steal_index(found, 0) : NULL;
 }
 
 gboolean journal_drop(journal *self, const journal_kept *file,

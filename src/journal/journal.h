@@ -76,8 +76,12 @@ typedef struct {
     char *vm_uuid;
     gint64 until;   /* Unix time, seconds: may be deleted from then on */
 } journal_kept;
+void journal_kept_free(journal_kept *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal_kept, journal_kept_free)
 gboolean journal_keep(journal *self, const journal_kept *file, GError **error); /* replaces a row of the same path */
 gboolean journal_forget(journal *self, const char *path, GError **error);
+/* NULL without error: no such row. */
+journal_kept *journal_kept_find(journal *self, const char *path, GError **error);
 GPtrArray *journal_kept_list(journal *self, gint64 expired_at /* 0: all */, GError **error);
 /* Deletes a kept file for good: `drop` does, FALSE with an error if it cannot, and then the row goes, in one transaction.
  * Not while the VM it is of is landing on this host, which may be reading it: then *in_use is TRUE, and so is what is

@@ -60,5 +60,8 @@ void target_close_door(target *self);
 /* Tells everybody who asked by target_commit. Without the lock held; settled is TRUE. */
 void target_answer_asking(target *self);
 
+/* abandon.c: nothing of a landing that failed stays, except the data that landed. May be repeated after a crash. */
+void abandon_landing(target *self);
+
 /* The end, either way: settles a guest that is ours, or tidies all but the landed data. */
 void target_finish(target *self, gboolean ours);

@@ -431,39 +431,6 @@ static void complete(target *self)
     g_mutex_unlock(&self->lock);
 }
 
-/* Nothing of a landing that failed stays, except the data that landed. */
-static void abandon(target *self)
-{
-    g_autoptr(GError) error = NULL;
-    g_auto(GStrv) kept = NULL;
-    g_autofree char *path = settings_journal(self->work->conf);
-    g_autoptr(journal) book = NULL;
-    guint hours = self->work->conf->keep_landed;
-    gint64 until = g_get_real_time() / G_USEC_PER_SEC + (gint64)hours * 3600;
-    g_auto(GStrv) earlier = NULL;
-
-    if (!self->prepared)
-        return;
-    earlier = seeding_landed(self->work->conf, self->peer, self->asked->machine->uuid);
-    kept = plan_abandon(self->made, self->host, hours > 0, (const char *const *)earlier, &error);
-    /* What earlier tries left is as good for the next one as what landed now. */
-    seeding_keep_landed(self->work->conf, self->peer, self->asked->machine->uuid, hours);
-    book = kept ? journal_open(path, FALSE, &error) : NULL;
-    for (guint i = 0; book && kept[i]; i++) {
-        g_autofree char *original = g_strndup(kept[i], strlen(kept[i]) - strlen(PLAN_LANDED));
-        journal_kept row = {.path = kept[i],
-                            .original = original,
-                            .kind = (char *)"landed",
-                            .id = (char *)self->work->id,
-                            .vm_uuid = self->asked->machine->uuid,
-                            .until = until};
-        if (!journal_keep(book, &row, &error))
-            break;
-    }
-    if (error)
-        log_error("landed data could not be put aside: %s", error->message);
-}
-
 void target_finish(target *self, gboolean ours)
 {
     session_stats stats;
@@ -484,7 +451,7 @@ void target_finish(target *self, gboolean ours)
         g_clear_pointer(&self->session, session_free);
     }
     if (!ours)
-        abandon(self);
+        abandon_landing(self);
     job_remove_sockets(self->work);
     if (!status_end(self->status, ours, &error))
         log_error("%s", error->message);

@@ -197,8 +197,13 @@ static void test_kept(fixture *f, gconstpointer data)
                         .until = 100};
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) early = NULL, late = NULL, none = NULL;
+    g_autoptr(journal_kept) one = NULL;
 
+    g_assert_null(journal_kept_find(f->book, "/a", &error));
+    g_assert_no_error(error);
     g_assert_true(journal_keep(f->book, &row, &error));
+    one = journal_kept_find(f->book, "/a", &error);
+    g_assert_cmpint(one->until, ==, 100);
     row.until = 200;
     g_assert_true(journal_keep(f->book, &row, &error));
     early = journal_kept_list(f->book, 150, &error);
