@@ -131,7 +131,7 @@ static gboolean take_back(void *user, GError **error)
 verdict handover_settle(source *self, const char *token)
 {
     g_autofree char *waiting = g_strdup_printf(
-        "the word of %s whether it has started %s, which stays paused here until then",
+        "%s is asked whether it has started %s, which stays paused here until it answers",
         self->asked->target, self->landing->machine->name);
     question asked = {.self = self, .token = token};
     gint64 suspended_at;

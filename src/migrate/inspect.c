@@ -210,6 +210,10 @@ gboolean source_look(source *self)
 
     if (!strcmp(self->asked->target, self->work->conf->name))
         return source_refuse(self, 1005, "blocked", "Name another host.", "The target is this host.");
+    if (networks_empty(self->work->conf->migration))
+        return source_refuse(self, 1006, "blocked",
+                             "Set 'migration' in [networks] of /etc/ferry/ferryd.conf and reload ferryd.",
+                             "This host has no network that may carry migrations.");
     self->host = virt_host_open(self->work->conf->libvirt_socket, &error);
     if (!self->host)
         return source_fail(self, error);

@@ -105,8 +105,11 @@ static char *suggest(const switches *here, const vm_nic *nic, const GArray *vlan
                                             "bridge there",
                                             old)
                           : g_strdup_printf("--switch %s=SWITCH", old);
-    return g_strdup_printf("--switch %s=%s%s%s%s", old, fits->network ? "network:" : "", fits->name,
-                           vlans->len ? ":" : "", tags);
+    return g_strdup_printf("--switch %s=%s%s%s%s%s", old, fits->network ? "network:" : "",
+                           fits->name, vlans->len ? ":" : "", tags,
+                           !vlans->len && fits->openvswitch
+                               ? " (with :VLAN behind it if the NIC has to be in a VLAN there)"
+                               : "");
 }
 
 /* A NIC that is on no switch: what can stay as it is, and what cannot move. */

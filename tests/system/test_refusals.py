@@ -226,6 +226,10 @@ class HostSays(FerryCase):
         self.with_conf(self.zulu, conf(networks={"migration": None}))
         self.refuse(self.new_guest(), "network", "ferryd.conf")
 
+    def test_no_migration_network_here(self):
+        self.with_conf(self.alpha, conf(networks={"migration": None}))
+        self.refuse(self.new_guest(), "This host has no network", "[networks]")
+
     def test_no_common_migration_network(self):
         self.with_conf(self.alpha, conf(networks={"migration": "10.80.0.0/24"}))
         self.with_conf(self.zulu, conf(networks={"migration": "10.71.0.0/24"}))
