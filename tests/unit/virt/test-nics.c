@@ -185,7 +185,7 @@ static void test_no_counterpart(fixture *f, gconstpointer xml)
     expect_words(f, 0, "br0 (Linux bridge), Converged (Open vSwitch)",
                  "--switch vSwitch-VLAN500=Converged:500");
     expect_words(f, 1, "elsewhere", "--switch ovsnet=Converged:5");
-    expect_words(f, 2, NULL, "--switch vSwitch-VLAN600=Converged.");
+    expect_words(f, 2, NULL, "--switch vSwitch-VLAN600=Converged (with :VLAN");
     expect(f, 0, "-");
 }
 
