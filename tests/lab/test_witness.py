@@ -45,9 +45,13 @@ class WitnessTest(unittest.TestCase):
              "--control", self.path, "--out", f"{self.folder}/report.json"],
             stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.stop)
-        wait_until(lambda: os.path.exists(self.path) and self.ask({"op": "stats"})["ok"], TIMEOUT,
-                   "the witness to answer")
+        wait_until(self.answers, TIMEOUT, "the witness to answer")
         self.guest = FakeGuest(self.send)
+
+    def answers(self):
+        """Its socket is there before it listens: then the answer is the complaint of who asked."""
+        answer = os.path.exists(self.path) and self.ask({"op": "stats"})
+        return isinstance(answer, dict) and answer["ok"]
 
     def stop(self):
         if self.process.poll() is None:
