@@ -97,6 +97,17 @@ static char *object_text(JsonObject *object, gboolean pretty)
     return json_to_string(node, pretty);
 }
 
+JsonObject *json_copy(JsonObject *object)
+{
+    JsonObject *copy = json_object_new();
+    g_autoptr(GList) members = json_object_get_members(object);
+
+    for (GList *m = members; m; m = m->next)
+        json_object_set_member(copy, m->data,
+                               json_node_copy(json_object_get_member(object, m->data)));
+    return copy;
+}
+
 char *json_text(JsonObject *object)
 {
     return object_text(object, FALSE);

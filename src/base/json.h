@@ -20,6 +20,9 @@ char *json_text(JsonObject *object);
 /* Indented text, for people and files. */
 char *json_pretty(JsonObject *object);
 
+/* The same members in a new object: what was parsed cannot be changed. Caller unrefs. */
+JsonObject *json_copy(JsonObject *object);
+
 gboolean json_get_string(JsonObject *object, const char *member, const char **value,
                          GError **error);
 gboolean json_get_int(JsonObject *object, const char *member, gint64 minimum, gint64 maximum,

@@ -96,18 +96,6 @@ static gboolean phase_in(JsonObject *status, phase *now)
     return phase_from_name(text_in(status, "phase"), now);
 }
 
-/* What was parsed cannot be changed: the same members in a new object. */
-static JsonObject *copy_of(JsonObject *status)
-{
-    JsonObject *copy = json_object_new();
-    g_autoptr(GList) members = json_object_get_members(status);
-
-    for (GList *m = members; m; m = m->next)
-        json_object_set_member(copy, m->data,
-                               json_node_copy(json_object_get_member(status, m->data)));
-    return copy;
-}
-
 void moves_set(moves *self, const char *id, JsonObject *status)
 {
     move *m = g_hash_table_lookup(self->table, id);
@@ -130,7 +118,7 @@ void moves_set(moves *self, const char *id, JsonObject *status)
      * begun anew. */
     m->version = MAX(version, m->version + 1);
     json_object_unref(m->status);
-    m->status = copy_of(status);
+    m->status = json_copy(status);
     json_object_set_int_member(m->status, "version", m->version);
     m->now = now;
     tell(m);
@@ -154,7 +142,7 @@ static const char *shown_phase(const journal_entry *entry)
 static JsonObject *from_entry(const journal_entry *entry)
 {
     g_autoptr(JsonObject) stored = entry->status ? json_parse(entry->status, -1, NULL) : NULL;
-    JsonObject *status = stored ? copy_of(stored) : json_object_new();
+    JsonObject *status = stored ? json_copy(stored) : json_object_new();
 
     json_object_set_string_member(status, "id", entry->id);
     json_object_set_string_member(status, "role", entry->role);
@@ -187,7 +175,7 @@ void moves_fail(moves *self, const char *id, const char *code, const char *text)
 
     if (!m || phase_is_final(m->now))
         return;
-    status = copy_of(m->status);
+    status = json_copy(m->status);
     error = json_object_new();
     json_object_set_string_member(error, "code", code);
     json_object_set_string_member(error, "text", text);

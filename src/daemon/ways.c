@@ -119,17 +119,6 @@ static gboolean open_at_source(journal *book, const char *id)
     return mine && mine->len;
 }
 
-static JsonObject *copy_of(JsonObject *object)
-{
-    JsonObject *copy = json_object_new();
-    g_autoptr(GList) members = json_object_get_members(object);
-
-    for (GList *m = members; m; m = m->next)
-        json_object_set_member(copy, m->data,
-                               json_node_copy(json_object_get_member(object, m->data)));
-    return copy;
-}
-
 JsonObject *ways_show(journal *book, JsonObject *migration)
 {
     JsonObject *shown, *way, *now;
@@ -145,8 +134,8 @@ JsonObject *ways_show(journal *book, JsonObject *migration)
         return json_object_ref(migration);
     open = !strcmp(phase, "completed") && until > g_get_real_time() / G_USEC_PER_SEC &&
            (strcmp(role, "source") ? open_at_target(book, id) : open_at_source(book, id));
-    shown = copy_of(migration);
-    now = copy_of(way);
+    shown = json_copy(migration);
+    now = json_copy(way);
     json_object_set_boolean_member(now, "open", open);
     json_object_set_object_member(shown, "way_back", now);
     return shown;
