@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The journal's database: its schema, and statements and transactions over SQLite; see
+ * journal-inside.h. */
+#include "journal/journal-inside.h"
+#include "base/hook.h"
+
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#define SCHEMA_VERSION 1
+#define BUSY_WAIT_MS   10000
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS migrations("
+    " id TEXT PRIMARY KEY, role TEXT NOT NULL, vm TEXT NOT NULL, vm_uuid TEXT NOT NULL,"
+    " peer TEXT NOT NULL, phase TEXT NOT NULL, decision INTEGER NOT NULL DEFAULT 0, token TEXT,"
+    " details TEXT, status TEXT, began INTEGER NOT NULL, changed INTEGER NOT NULL,"
+    " ended INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX IF NOT EXISTS unfinished ON migrations(began) WHERE ended = 0;"
+    /* Every step stays: the history of a move is read after a bad day. */
+    "CREATE TABLE IF NOT EXISTS steps("
+    " n INTEGER PRIMARY KEY, id TEXT NOT NULL REFERENCES migrations(id), at INTEGER NOT NULL,"
+    " step TEXT NOT NULL) STRICT;"
+    "CREATE TABLE IF NOT EXISTS kept("
+    " path TEXT PRIMARY KEY, original TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,"
+    " vm_uuid TEXT NOT NULL, until INTEGER NOT NULL) STRICT;";
+
+gboolean journal_failed(journal *self, GError **error)
+{
+    int code = sqlite3_errcode(self->db);
+    const char *hint = "";
+    GIOErrorEnum kind = G_IO_ERROR_FAILED;
+
+    if (code == SQLITE_FULL) {
+        kind = G_IO_ERROR_NO_SPACE;
+        hint = "; make room on its file system";
+    } else if (code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN) {
+        kind = G_IO_ERROR_PERMISSION_DENIED;
+        hint = "; it must be writable for root";
+    } else if (code == SQLITE_BUSY) {
+        kind = G_IO_ERROR_BUSY;
+        hint = "; another process holds it";
+    } else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
+        kind = G_IO_ERROR_INVALID_DATA;
+        hint = "; move it away and keep it: it says who owns which guest";
+    } else if (code == SQLITE_CONSTRAINT) {
+        kind = G_IO_ERROR_EXISTS;
+    }
+    g_set_error(error, G_IO_ERROR, (int)kind, "journal %s: %s%s", self->path,
+                sqlite3_errmsg(self->db), hint);
+    return FALSE;
+}
+
+static gboolean execute(journal *self, const char *sql, GError **error)
+{
+    return sqlite3_exec(self->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
+           journal_failed(self, error);
+}
+
+sqlite3_stmt *journal_statement(journal *self, GError **error, const char *sql, const char *types,
+                                ...)
+{
+    sqlite3_stmt *result = NULL;
+    va_list args;
+
+    if (sqlite3_prepare_v2(self->db, sql, -1, &result, NULL) != SQLITE_OK) {
+        journal_failed(self, error);
+        return NULL;
+    }
+    va_start(args, types);
+    for (int i = 0; types[i]; i++) {
+        if (types[i] == 's')
+            sqlite3_bind_text(result, i + 1, va_arg(args, const char *), -1, SQLITE_TRANSIENT);
+        else
+            sqlite3_bind_int64(result, i + 1, va_arg(args, gint64));
+    }
+    va_end(args);
+    return result;
+}
+
+gboolean journal_run(journal *self, sqlite3_stmt *run, GError **error)
+{
+    gboolean ok;
+
+    if (!run)
+        return FALSE;
+    ok = sqlite3_step(run) == SQLITE_DONE || journal_failed(self, error);
+    sqlite3_finalize(run);
+    return ok;
+}
+
+gboolean journal_change(journal *self, const char *step, GError **error)
+{
+    g_snprintf(self->step, sizeof self->step, "journal:%s", step);
+    hook_before(self->step);
+    return execute(self, "BEGIN IMMEDIATE", error);
+}
+
+gboolean journal_settle(journal *self, gboolean ok, GError **error)
+{
+    if (ok && execute(self, "COMMIT", error)) {
+        hook_after(self->step);
+        return TRUE;
+    }
+    sqlite3_exec(self->db, "ROLLBACK", NULL, NULL, NULL);
+    return FALSE;
+}
+
+char *journal_column(sqlite3_stmt *row, int n)
+{
+    return g_strdup((const char *)sqlite3_column_text(row, n));
+}
+
+GPtrArray *journal_rows(journal *self, sqlite3_stmt *query, gpointer (*from_row)(sqlite3_stmt *),
+                        GDestroyNotify release, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(release);
+    int code;
+
+    if (!query)
+        return NULL;
+    while ((code = sqlite3_step(query)) == SQLITE_ROW)
+        g_ptr_array_add(list, from_row(query));
+    if (code != SQLITE_DONE)
+        journal_failed(self, error);
+    sqlite3_finalize(query);
+    return code == SQLITE_DONE ? g_steal_pointer(&list) : NULL;
+}
+
+static gboolean make_schema(journal *self, gboolean read_only, GError **error)
+{
+    g_autofree char *set = g_strdup_printf("PRAGMA user_version = %d", SCHEMA_VERSION);
+    sqlite3_stmt *query = journal_statement(self, error, "PRAGMA user_version", "");
+    int version = -1;
+
+    if (!query)
+        return FALSE;
+    if (sqlite3_step(query) == SQLITE_ROW)
+        version = sqlite3_column_int(query, 0);
+    sqlite3_finalize(query);
+    if (version < 0)
+        return journal_failed(self, error);
+    if (version > SCHEMA_VERSION) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                    "journal %s was written by a newer Ferry (schema %d, this one knows %d); "
+                    "install that version again",
+                    self->path, version, SCHEMA_VERSION);
+        return FALSE;
+    }
+    if (version == SCHEMA_VERSION || read_only)
+        return TRUE;
+    return journal_change(self, "schema", error) &&
+           journal_settle(self, execute(self, schema, error) && execute(self, set, error), error);
+}
+
+journal *journal_open(const char *path, gboolean read_only, GError **error)
+{
+    g_autoptr(journal) self = g_new0(journal, 1);
+    int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    mode_t mask = umask(077);
+    int code;
+
+    self->path = g_strdup(path);
+    code = sqlite3_open_v2(path, &self->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    umask(mask);
+    if (code != SQLITE_OK) {
+        if (self->db)
+            journal_failed(self, error);
+        else
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "journal %s: out of memory", path);
+        return NULL;
+    }
+    sqlite3_busy_timeout(self->db, BUSY_WAIT_MS);
+    if (!read_only &&
+        !execute(self, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", error))
+        return NULL;
+    if (!execute(self, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;", error) ||
+        !make_schema(self, read_only, error))
+        return NULL;
+    return g_steal_pointer(&self);
+}
+
+void journal_close(journal *self)
+{
+    if (!self)
+        return;
+    sqlite3_close(self->db);
+    g_free(self->path);
+    g_free(self);
+}
