@@ -6,7 +6,7 @@ int version_command(cli *self, GStrv *args)
 {
     int status = cli_parse(self, args, NULL, NULL, 0, 0);
     g_autoptr(JsonObject) answer = NULL, both = json_object_new();
-    const char *version = NULL, *name = NULL;
+    const char *version = NULL, *name = NULL, *refused = NULL;
 
     if (status >= 0)
         return status;
@@ -15,11 +15,15 @@ int version_command(cli *self, GStrv *args)
         version = NULL;
     if (answer && !json_opt_string(answer, "name", &name, NULL, NULL))
         name = NULL;
+    if (answer && !json_opt_string(answer, "settings_error", &refused, NULL, NULL))
+        refused = NULL;
     json_object_set_string_member(both, "ferry", FERRY_VERSION);
     if (version)
         json_object_set_string_member(both, "ferryd", version);
     else
         json_object_set_null_member(both, "ferryd");
+    if (refused)
+        json_object_set_string_member(both, "settings_error", refused);
     if (cli_print_json(self, both))
         return CLI_OK;
     out_line(self->out, OUT_PLAIN, "ferry %s", FERRY_VERSION);
@@ -27,5 +31,7 @@ int version_command(cli *self, GStrv *args)
         out_line(self->out, OUT_PLAIN, "ferryd %s on %s", version, name ? name : "this host");
     else
         out_line(self->out, OUT_PLAIN, "ferryd does not answer here");
+    if (refused)
+        out_line(self->out, OUT_BAD, "It keeps its old settings: %s", refused);
     return CLI_OK;
 }

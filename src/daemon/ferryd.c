@@ -63,6 +63,16 @@ static gboolean lock(ferryd *self, GError **error)
     return FALSE;
 }
 
+/* Workers begin with what is in force here, whatever becomes of the file it came from. */
+static gboolean leave_settings(const settings *conf, GError **error)
+{
+    g_autofree char *path = settings_accepted(conf);
+    gsize length;
+    const void *text = g_bytes_get_data(conf->text, &length);
+
+    return fdio_replace_file(path, text, length, 0600, error);
+}
+
 static gboolean open_journal(ferryd *self, GError **error)
 {
     g_autofree char *path = settings_journal(self->conf);
@@ -189,7 +199,7 @@ static gboolean is_busy(gpointer user)
 ferryd *ferryd_new(const char *config, GError **error)
 {
     g_autoptr(ferryd) self = g_new0(ferryd, 1);
-    g_autofree char *program = spawn_program();
+    g_autofree char *program = spawn_program(), *accepted = NULL;
     workers_events events = events_of_workers(self);
 
     self->lock = -1;
@@ -198,8 +208,10 @@ ferryd *ferryd_new(const char *config, GError **error)
     self->old_conf = g_ptr_array_new_with_free_func((GDestroyNotify)settings_free);
     self->old_identity = g_ptr_array_new_with_free_func((GDestroyNotify)pki_free);
     self->conf = settings_load(self->config, error);
-    if (!self->conf || !make_directories(self->conf, error) || !lock(self, error))
+    if (!self->conf || !make_directories(self->conf, error) || !lock(self, error) ||
+        !leave_settings(self->conf, error))
         return NULL;
+    accepted = settings_accepted(self->conf);
     self->identity = pki_load(&self->conf->tls, error);
     if (!self->identity || !open_journal(self, error))
         return NULL;
@@ -217,10 +229,10 @@ ferryd *ferryd_new(const char *config, GError **error)
     self->starts = pending_new("migration", START_MS);
     self->commits = pending_new("the commit of", DECISION_MS);
     self->ends = pending_new("the end of", END_MS);
-    self->crew = workers_new(program, self->config, self->conf->run_dir, &events);
+    self->crew = workers_new(program, accepted, self->conf->run_dir, &events);
     self->known = moves_new(self->book, events_phase, self);
     self->recoveries = recovery_new(self->crew);
-    self->index = indexer_new(program, self->config, is_busy, self);
+    self->index = indexer_new(program, accepted, is_busy, self);
     self->queue = outgoing_new(self);
     (void)workers_adopt(self->crew);
     if (!events_take_up(self, error) || !listen_all(self, error))
@@ -271,6 +283,7 @@ void ferryd_free(ferryd *self)
     fdio_clear(&self->lock);
     g_object_unref(self->stop);
     g_free(self->config);
+    g_free(self->refused);
     g_free(self);
 }
 
@@ -307,8 +320,12 @@ static gboolean reload(ferryd *self, GError **error)
             fixed);
         return FALSE;
     }
-    if (!server_set_identity(self->served, identity, error))
+    if (!leave_settings(conf, error))
         return FALSE;
+    if (!server_set_identity(self->served, identity, error)) {
+        (void)leave_settings(self->conf, NULL);
+        return FALSE;
+    }
     dataport_allow(self->data, conf->migration);
     admission_set_slots(self->leaving, conf->max_outgoing);
     admission_set_slots(self->arriving, conf->max_incoming);
@@ -326,13 +343,20 @@ void ferryd_reload(ferryd *self)
     g_autoptr(GError) error = NULL;
     g_autofree char *state =
         g_strdup_printf("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+    g_autofree char *done = NULL;
 
     notify_manager(state);
-    if (reload(self, &error))
+    g_clear_pointer(&self->refused, g_free);
+    if (reload(self, &error)) {
         log_notice("the settings were read again");
-    else
+    } else {
         log_error("the old settings stay in force: %s", error->message);
-    notify_manager("READY=1");
+        self->refused = g_strdup(error->message);
+    }
+    done = g_strdup_printf("READY=1\nSTATUS=%s%s",
+                           self->refused ? "The old settings stay in force: " : "",
+                           self->refused ? self->refused : "");
+    notify_manager(done);
 }
 
 void ferryd_compare(ferryd *self, JsonObject *start, exchange *x)

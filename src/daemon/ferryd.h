@@ -26,6 +26,7 @@
 typedef struct ferryd {
     char *config; /* as given; NULL: the default place */
     settings *conf;
+    char *refused; /* why the last reload changed nothing; NULL: it did, or there was none */
     pki *identity;
     GPtrArray *old_conf, *old_identity; /* replaced by a reload; threads may still read them */
     char *host_uuid;

@@ -61,6 +61,10 @@ JsonObject *hostinfo_json(ferryd *self, gboolean local)
         return host;
     json_object_set_int_member(host, "control_port", server_port(self->served));
     json_object_set_int_member(host, "data_port", dataport_number(self->data));
+    if (self->refused)
+        json_object_set_string_member(host, "settings_error", self->refused);
+    else
+        json_object_set_null_member(host, "settings_error");
     json_object_set_array_member(host, "networks", addresses(conf));
     json_object_set_object_member(host, "incoming",
                                   direction(conf->incoming, conf->max_incoming,

@@ -7,7 +7,7 @@
 
 typedef struct indexer indexer;
 
-/* `busy`: does anything move? Asked often. `config` may be NULL. */
+/* `busy`: does anything move? Asked often. */
 indexer *indexer_new(const char *program, const char *config, gboolean (*busy)(gpointer user),
                      gpointer user);
 /* Ends the process, if there is one. */

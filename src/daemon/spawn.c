@@ -56,7 +56,7 @@ static gboolean start(const char *const *arguments, pid_t *pid, GError **error)
 
 gboolean spawn_indexer(const char *program, const char *config, pid_t *pid, GError **error)
 {
-    const char *arguments[] = {program, "--index", config ? "--config" : NULL, config, NULL};
+    const char *arguments[] = {program, "--index", "--config", config, NULL};
 
     return start(arguments, pid, error);
 }
@@ -64,14 +64,7 @@ gboolean spawn_indexer(const char *program, const char *config, pid_t *pid, GErr
 gboolean spawn_worker(const char *program, const char *config, const char *id, gboolean recover,
                       pid_t *pid, GError **error)
 {
-    const char *arguments[8] = {program, "--id", id};
-    guint count = 3;
+    const char *arguments[] = {program, "--id", id, "--config", config, recover ? "--recover" : NULL, NULL};
 
-    if (config) {
-        arguments[count++] = "--config";
-        arguments[count++] = config;
-    }
-    if (recover)
-        arguments[count++] = "--recover";
     return start(arguments, pid, error);
 }

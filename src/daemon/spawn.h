@@ -7,7 +7,7 @@
 
 /* FERRY_WORKER in our environment, else the one installed. Caller frees. */
 char *spawn_program(void);
-/* Starts `program --config CONFIG --id ID [--recover]`; CONFIG may be NULL. The caller reaps it
+/* Starts `program --config CONFIG --id ID [--recover]`. The caller reaps it
  * (g_child_watch_add). */
 gboolean spawn_worker(const char *program, const char *config, const char *id, gboolean recover,
                       pid_t *pid, GError **error);

@@ -22,7 +22,7 @@ typedef struct {
     gpointer user;
 } workers_events;
 
-/* `config` (may be NULL) is what workers are told to read. */
+/* `config` is what workers are told to read. */
 workers *workers_new(const char *program, const char *config, const char *run_dir,
                      const workers_events *events);
 /* Drops the links; the processes go on. */

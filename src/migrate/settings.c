@@ -413,15 +413,18 @@ settings *settings_check(const char *file, GPtrArray *problems)
     g_autoptr(GKeyFile) keys = g_key_file_new();
     g_autoptr(GError) error = NULL;
     g_auto(GStrv) groups = NULL;
+    g_autofree char *text = NULL;
+    gsize length = 0;
     guint before = problems->len;
     const char *path = file ? file : SETTINGS_FILE;
 
-    if (!g_key_file_load_from_file(keys, path, G_KEY_FILE_NONE, &error)) {
-        gboolean absent = g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
-        gboolean empty = g_error_matches(error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_NOT_FOUND);
-        if (!(absent && !file) && !empty)
-            g_ptr_array_add(problems, g_strdup_printf("%s: %s", path, error->message));
+    if (!g_file_get_contents(path, &text, &length, &error)) {
+        if (file || !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+            g_ptr_array_add(problems, g_strdup(error->message)); /* names the file */
+    } else if (!g_key_file_load_from_data(keys, text, length, G_KEY_FILE_NONE, &error)) {
+        g_ptr_array_add(problems, g_strdup_printf("%s: %s", path, error->message));
     }
+    self->text = g_bytes_new_take(g_steal_pointer(&text), length);
     groups = g_key_file_get_groups(keys, NULL);
     for (char **group = groups; *group; group++)
         read_group(self, *group, keys, path, problems);
@@ -469,6 +472,7 @@ void settings_free(settings *self)
         g_strfreev(*(GStrv *)((char *)self + maps[i].keys));
         g_strfreev(*(GStrv *)((char *)self + maps[i].values));
     }
+    g_clear_pointer(&self->text, g_bytes_unref);
     g_free(self);
 }
 
@@ -553,4 +557,9 @@ char *settings_job_dir(const settings *self, const char *id)
 char *settings_journal(const settings *self)
 {
     return g_build_filename(self->state_dir, "journal.db", NULL);
+}
+
+char *settings_accepted(const settings *self)
+{
+    return g_build_filename(self->run_dir, "ferryd.conf", NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The settings of this host: /etc/ferry/ferryd.conf (ferryd.conf(5)), read by ferryd and by each
- * worker. Every key is known and checked: an unknown group or key, a bad number or network is an
+/* The settings of this host: /etc/ferry/ferryd.conf (ferryd.conf(5)), read by ferryd, and by each
+ * worker from the copy of what ferryd has accepted. Every key is known and checked: an unknown group or key, a bad number or network is an
  * error that names file, group, key and what is expected. Immutable once loaded.
  */
 #pragma once
@@ -12,6 +12,7 @@
 #define SETTINGS_DATA_PORT    16551
 
 typedef struct {
+    GBytes *text; /* the whole file; empty if there is none */
     /* [host] */
     char *name;             /* name; default: the host name up to the first dot */
     char *state_dir;        /* state-directory; default /var/lib/ferry */
@@ -77,3 +78,5 @@ char *settings_address_file(const settings *self, const char *peer);
 /* RUN_DIR/ID and STATE_DIR/journal.db; callers free. */
 char *settings_job_dir(const settings *self, const char *id);
 char *settings_journal(const settings *self);
+/* RUN_DIR/ferryd.conf: where ferryd leaves what it has accepted, for workers; caller frees. */
+char *settings_accepted(const settings *self);

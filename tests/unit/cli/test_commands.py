@@ -288,6 +288,9 @@ class Peers(FerryCase):
         self.assertRegex(text, r"^ferry \d+\.\d+\.\d+\nferryd 9\.9 on alpha\n$")
         self.assertEqual(self.ferry("--version")[1], text)
         self.assertEqual(json.loads(self.ferry("--version", "--json")[1])["ferryd"], "9.9")
+        self.ferryd.answers["GET", "/v1/host"] = (200, {"name": "alpha", "version": "9.9",
+                                                        "settings_error": "[networks]: no"})
+        self.assertIn("\nIt keeps its old settings: [networks]: no\n", self.ferry("version")[1])
         self.ferryd.stop()
         self.assertIn("ferryd does not answer here", self.ferry("version")[1])
 

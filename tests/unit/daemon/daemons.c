@@ -156,7 +156,7 @@ static void end_workers(test_daemon *self)
         for (gsize i = 0; i < length; i++)
             if (!line[i])
                 line[i] = ' ';
-        if (strstr(line, self->conf) && strstr(line, "--id"))
+        if (strstr(line, self->run_dir) && strstr(line, "--id"))
             kill((pid_t)atoi(name), SIGKILL);
     }
 }

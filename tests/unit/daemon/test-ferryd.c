@@ -242,7 +242,8 @@ static void a_worker_ends_while_it_is_away(fixture *f, gconstpointer extra)
 static void an_idle_worker_is_told_again(fixture *f, gconstpointer extra)
 {
     static const char id[] = "5d0f1c2e-0000-4000-8000-00000000000a";
-    const char *worker[] = {g_getenv("FAKE_WORKER"), "--config", f->alpha->conf, "--id", id, NULL};
+    g_autofree char *conf = g_build_filename(f->alpha->run_dir, "ferryd.conf", NULL);
+    const char *worker[] = {g_getenv("FAKE_WORKER"), "--config", conf, "--id", id, NULL};
     g_autofree char *dir = g_build_filename(f->alpha->run_dir, id, NULL);
     g_autofree char *queue = g_build_filename(f->alpha->state_dir, "queue.json", NULL);
     g_autofree char *text = g_strdup_printf("{\"queue\": [{\"request\": {\"id\": \"%s\", \"vm\": "
@@ -386,6 +387,42 @@ static gboolean log_has(fixture *f, const char *text)
     return g_file_get_contents(f->alpha->log, &log, NULL, NULL) && strstr(log, text);
 }
 
+static char *settings_error(fixture *f)
+{
+    g_autoptr(JsonObject) host = local_call(f->alpha, "GET", "/v1/host", NULL, 200);
+
+    return g_strdup(json_object_get_string_member_with_default(host, "settings_error", NULL));
+}
+
+/* Workers begin with what ferryd has accepted, not with what is in the file meanwhile. */
+static void workers_get_the_settings_in_force(fixture *f, gconstpointer extra)
+{
+    static const char request[] = "{\"vm\": \"web01\", \"target\": \"zulu\"}";
+    g_autofree char *before = settings_error(f), *bad = NULL, *fixed = NULL, *good = NULL;
+
+    g_assert_null(before);
+    test_daemon_configure(f->alpha, "chanels=1\n");
+    json_object_unref(local_call(f->alpha, "POST", "/v1/compare", request, 200));
+    kill(f->alpha->pid, SIGHUP);
+    wait_until(log_has(f, "the old settings stay in force"));
+    json_object_unref(local_call(f->alpha, "POST", "/v1/compare", request, 200));
+    bad = settings_error(f);
+    g_assert_nonnull(strstr(bad, "[networks] chanels"));
+    /* Good for a worker, but not for a ferryd that runs. */
+    test_daemon_configure(f->alpha, "[host]\nruntime-directory=/nowhere\n");
+    kill(f->alpha->pid, SIGHUP);
+    wait_until(log_has(f, "restart it"));
+    json_object_unref(local_call(f->alpha, "POST", "/v1/compare", request, 200));
+    fixed = settings_error(f);
+    g_assert_nonnull(strstr(fixed, "runtime-directory"));
+    test_daemon_configure(f->alpha, "[migrations]\nmax-outgoing=3\n");
+    kill(f->alpha->pid, SIGHUP);
+    wait_until(outgoing_is(f, "max", 3));
+    good = settings_error(f);
+    g_assert_null(good);
+    json_object_unref(local_call(f->alpha, "POST", "/v1/compare", request, 200));
+}
+
 static void settings_are_reloaded(fixture *f, gconstpointer extra)
 {
     g_free(begin(f, "web01"));
@@ -432,6 +469,7 @@ int main(int argc, char **argv)
     TEST(versions_never_go_back, NULL);
     TEST(a_worker_that_never_began_has_failed, one);
     TEST(comparisons_are_no_moves, NULL);
+    TEST(workers_get_the_settings_in_force, NULL);
     TEST(settings_are_reloaded, one);
     return g_test_run();
 }

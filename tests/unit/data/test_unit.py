@@ -28,6 +28,12 @@ class Promises(unittest.TestCase):
         self.assertEqual(unit["RuntimeDirectoryPreserve"], "yes")
         self.assertEqual(unit["OOMPolicy"], "continue")
 
+    def test_a_reload_with_wrong_settings_fails(self):
+        with open(UNIT, encoding="utf-8") as unit:
+            steps = re.findall(r"^ExecReload=(.*)$", unit.read(), re.MULTILINE)
+        self.assertRegex(steps[0], "kill -HUP")  # first, so that ferryd can tell what it keeps
+        self.assertRegex(steps[-1], "ferryd --check-config$")
+
     def test_disks_may_lie_anywhere(self):
         hiding = {"ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "DevicePolicy", "DeviceAllow",
                   "ProtectClock", "ReadOnlyPaths", "InaccessiblePaths", "TemporaryFileSystem", "RootDirectory",
