@@ -22,7 +22,7 @@ import kernel  # the folder of this file comes first in sys.path
 
 # Private to each host; all else of /etc is the machine's, through symbolic links.
 OWN_ETC = ("ferry", "hostname", "hosts", "libvirt", "machine-id", "openvswitch", "pki")
-OWN_VAR = ("cache/libvirt", "lib/ferry", "lib/libvirt/boot", "lib/libvirt/images",
+OWN_VAR = ("cache/libvirt", "lib/libvirt/boot", "lib/libvirt/images",
            "lib/libvirt/qemu", "log/ferry", "log/libvirt/qemu", "log/openvswitch", "tmp")
 
 

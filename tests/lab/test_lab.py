@@ -89,7 +89,7 @@ class OneLab(unittest.TestCase):
 
     def test_hosts_have_their_own_files_names_and_libvirt(self):
         alpha, zulu = self.lab.alpha, self.lab.zulu
-        for path in ("/etc/ferry/x", "/var/lib/ferry/x", "/srv/x", "/run/x", "/etc/pki/x"):
+        for path in ("/etc/ferry/x", "/var/lib/x", "/srv/x", "/run/x", "/etc/pki/x"):
             alpha.write(path, "alpha")
             self.assertFalse(zulu.exists(path), path)
             self.assertFalse(os.path.exists(path), path)

@@ -68,6 +68,8 @@ static void it_starts_and_ends(fixture *f, gconstpointer extra)
     g_assert_cmpint(json_object_get_int_member(host, "control_port"), ==, f->alpha->control);
     g_assert_cmpint(stat(f->alpha->socket, &info), ==, 0);
     g_assert_cmpint(info.st_mode & 0777, ==, 0600);
+    g_assert_cmpint(stat(f->alpha->state_dir, &info), ==, 0);
+    g_assert_cmpint(info.st_mode & 0777, ==, 0700);
     test_daemon_stop(f->alpha, SIGTERM);
     g_assert_true(WIFEXITED(f->alpha->status) && WEXITSTATUS(f->alpha->status) == 0);
     test_daemon_start(f->alpha);
