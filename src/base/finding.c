@@ -2,6 +2,8 @@
 /* Findings; see finding.h. */
 #include "base/finding.h"
 
+#include "base/catalog.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,20 +35,36 @@ void findings_free(findings *self)
     g_ptr_array_unref(self);
 }
 
-void findings_add(findings *self, int code, finding_severity severity, const char *subject,
-                  const char *fix, const char *format, ...)
+const char *finding_severity_name(finding_severity severity)
+{
+    return severities[severity];
+}
+
+/* Takes `text`. */
+static void add(findings *self, int code, finding_severity severity, const char *subject,
+                const char *fix, char *text)
 {
     finding *f = g_new0(finding, 1);
-    va_list args;
 
     f->code = code;
     f->severity = severity;
     f->subject = g_strdup(subject);
     f->fix = g_strdup(fix);
-    va_start(args, format);
-    f->text = g_strdup_vprintf(format, args);
-    va_end(args);
+    f->text = text;
     g_ptr_array_add(self, f);
+}
+
+void findings_add(findings *self, int code, const char *subject, const char *fix,
+                  const char *format, ...)
+{
+    const catalog_entry *entry = catalog_find(code);
+    va_list args;
+
+    if (!entry)
+        g_error("FERRY-%04d is not in the catalog", code);
+    va_start(args, format);
+    add(self, code, entry->severity, subject, fix, g_strdup_vprintf(format, args));
+    va_end(args);
 }
 
 gboolean findings_block(const findings *self)
@@ -108,7 +126,8 @@ static gboolean add_from_json(findings *self, JsonNode *node, GError **error)
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "not a finding");
         return FALSE;
     }
-    findings_add(self, atoi(code + 6), (finding_severity)level, subject, fix, "%s", text);
+    /* A newer version may know more codes, so what it says of the severity counts. */
+    add(self, atoi(code + 6), (finding_severity)level, subject, fix, g_strdup(text));
     return TRUE;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Findings: what a comparison of a VM with a target says, one sentence each, with a stable code.
  *
- * Codes are published (docs/findings.md) and never change their meaning: FERRY-1xxx the request and the hosts,
- * 2xxx network, 3xxx storage, 4xxx CPU, memory and machine, 5xxx devices.
+ * Codes are published and never change their meaning: catalog.h has all of them.
  */
 #pragma once
 #include "base/json.h"
@@ -27,13 +26,15 @@ findings *findings_new(void);
 void findings_free(findings *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(findings, findings_free)
 
-/* `fix` may be NULL; text and fix are printf formats' results made by the caller. Copies everything. */
-void findings_add(findings *self, int code, finding_severity severity, const char *subject,
-                  const char *fix, const char *format, ...) G_GNUC_PRINTF(6, 7);
+/* A code of the catalog, which says how severe it is. `fix` may be NULL. Copies everything. */
+void findings_add(findings *self, int code, const char *subject, const char *fix,
+                  const char *format, ...) G_GNUC_PRINTF(5, 6);
 gboolean findings_block(const findings *self);
 /* Moves all of `more` behind those of `self`; `more` is empty then. */
 void findings_take(findings *self, findings *more);
 
+/* "blocks", "changed", "note" */
+const char *finding_severity_name(finding_severity severity);
 /* [{"code": "FERRY-2003", "severity": "blocks", "subject": …, "text": …, "fix": …}, …] */
 JsonArray *findings_to_json(const findings *self);
 /* From a peer: validated, at most 1000 findings, texts at most 4 KiB. */

@@ -66,6 +66,7 @@ gboolean cli_print_json(cli *self, JsonObject *object);
 
 /* One file each. */
 int compare_command(cli *self, GStrv *args);
+int explain_command(cli *self, GStrv *args);
 int migrate_command(cli *self, GStrv *args);
 int return_command(cli *self, GStrv *args);
 int commit_command(cli *self, GStrv *args);

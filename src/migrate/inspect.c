@@ -14,7 +14,7 @@ gboolean source_refuse(source *self, int code, const char *error_code, const cha
 {
     g_autoptr(findings) found = findings_new();
 
-    findings_add(found, code, FINDING_BLOCKS, self->asked->vm, fix, "%s", text);
+    findings_add(found, code, self->asked->vm, fix, "%s", text);
     status_take_findings(self->status, found);
     status_set_error(self->status, error_code, "%s%s%s", text, fix ? " " : "", fix ? fix : "");
     return FALSE;

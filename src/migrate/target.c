@@ -223,7 +223,7 @@ static gboolean make_plan(target *self, findings *found, GError **error)
                         .landed = landed};
 
     if (networks_empty(conf->migration))
-        findings_add(found, 1006, FINDING_BLOCKS, conf->name,
+        findings_add(found, 1006, conf->name,
                      "Set 'migration' in [networks] of its /etc/ferry/ferryd.conf.",
                      "%s has no network that may carry migrations.", conf->name);
     self->made = plan_make(self->host, asked->machine, asked->live_xml, asked->stored_xml, &rules,

@@ -172,7 +172,7 @@ void wayback_clean(source *self)
     insist(self->status, retire, NULL, &all);
     if (!wait_for_proof(self)) {
         g_autoptr(findings) found = findings_new();
-        findings_add(found, 1090, FINDING_NOTE, self->landing->machine->name,
+        findings_add(found, 1090, self->landing->machine->name,
                      "Look at it there with 'virsh dominfo'; the disks here are kept.",
                      "%s has accepted and started the VM, but has not yet seen it run.",
                      self->asked->target);

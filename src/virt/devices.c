@@ -18,7 +18,7 @@ static gboolean check_identity(const survey *s, GError **error)
             "If it is a leftover, on %s: virsh undefine %s; if it is the VM itself, "
             "it is there already.",
             s->here, virDomainGetName(same_uuid));
-        findings_add(s->found, 1102, FINDING_BLOCKS, "uuid", fix,
+        findings_add(s->found, 1102, "uuid", fix,
                      "%s already has a VM with UUID %s; it is called %s there.", s->here, m->uuid,
                      virDomainGetName(same_uuid));
         return TRUE;
@@ -29,8 +29,8 @@ static gboolean check_identity(const survey *s, GError **error)
     if (same_name) {
         fix = g_strdup_printf(
             "Rename one of them while it is shut off: virsh domrename %s NEWNAME.", m->name);
-        findings_add(s->found, 1101, FINDING_BLOCKS, "name", fix,
-                     "%s already has another VM called %s.", s->here, m->name);
+        findings_add(s->found, 1101, "name", fix, "%s already has another VM called %s.", s->here,
+                     m->name);
         return TRUE;
     }
     return conn_error_is(VIR_ERR_NO_DOMAIN) ||
@@ -49,7 +49,7 @@ static gboolean check_read(const survey *s, const vm_file *file, readable *files
     if (!why)
         return TRUE;
     fix = g_strdup_printf("Copy it to the same path on %s, or have the VM use another.", s->here);
-    findings_add(s->found, 4009, FINDING_BLOCKS, file->what, fix,
+    findings_add(s->found, 4009, file->what, fix,
                  "The VM's %s is %s, which %s cannot give to the VM: it %s.", file->what,
                  file->path, s->here, why);
     return TRUE;
@@ -65,8 +65,7 @@ static void check_written(const survey *s, const vm_file *file, const char *cons
     if (!g_str_has_prefix(file->path, VM_LOGS) &&
         (!storage_may_land(directory, (const char *const *)s->rules->storage_roots, pools) ||
          g_file_test(file->path, G_FILE_TEST_EXISTS | G_FILE_TEST_IS_SYMLINK))) {
-        findings_add(s->found, 5004, FINDING_BLOCKS, file->what,
-                     "Choose a file below /var/log/libvirt for it.",
+        findings_add(s->found, 5004, file->what, "Choose a file below /var/log/libvirt for it.",
                      "The VM's %s is %s, which is there already or no place for files of VMs on "
                      "%s.",
                      file->what, file->path, s->here);
@@ -75,7 +74,7 @@ static void check_written(const survey *s, const vm_file *file, const char *cons
     if (g_file_test(directory, G_FILE_TEST_IS_DIR))
         return;
     fix = g_strdup_printf("On %s: mkdir -p %s.", s->here, directory);
-    findings_add(s->found, 5002, FINDING_BLOCKS, file->what, fix,
+    findings_add(s->found, 5002, file->what, fix,
                  "The VM's %s is %s, and %s has no such directory.", file->what, file->path,
                  s->here);
 }
@@ -129,7 +128,7 @@ static void check_ties(const survey *s, const vm *m, const vm *other)
         g_autofree char *device = shown(m->hostdevs[i]);
         if (other && g_strv_contains((const char *const *)other->hostdevs, m->hostdevs[i]))
             continue;
-        findings_add(s->found, 5001, FINDING_BLOCKS, device,
+        findings_add(s->found, 5001, device,
                      "Detach it for the move (virsh detach-device), or shut the VM down first.",
                      "The VM uses %s, which ties it to its host.", device);
     }
@@ -138,7 +137,7 @@ static void check_ties(const survey *s, const vm *m, const vm *other)
         if (other && g_strv_contains((const char *const *)other->unknown, m->unknown[i]))
             continue;
         findings_add(
-            s->found, 5006, FINDING_BLOCKS, "definition",
+            s->found, 5006, "definition",
             "Take it out of the definition (virsh edit) and restart the VM, or shut the VM "
             "down first and move it by hand.",
             "The VM's definition has %s, which Ferry does not know to be harmless on "
@@ -156,7 +155,7 @@ static void check_stored(const survey *s, const vm *stored)
     if (!g_strcmp0(m->emulator, stored->emulator) && !g_strcmp0(m->machine, stored->machine) &&
         !g_strcmp0(m->arch, stored->arch) && !g_strcmp0(m->virt_type, stored->virt_type))
         return;
-    findings_add(s->found, 5005, FINDING_BLOCKS, "definition",
+    findings_add(s->found, 5005, "definition",
                  "Restart the VM, so that both are the same, or undo the change with 'virsh edit'.",
                  "The VM's stored definition has another emulator or machine type than the running "
                  "VM.");

@@ -75,18 +75,18 @@ static gboolean use_pool(const yard *y, const vm_disk *disk, const char *name, s
         fix = g_strdup_printf("Name a pool of %s (virsh pool-list --all) or a directory: "
                               "--storage %s=/DIRECTORY.",
                               s->here, disk->target);
-        findings_add(s->found, 3007, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3007, disk->target, fix,
                      "Disk %s is to go to storage pool %s, which %s does not have.", disk->target,
                      name, s->here);
         return TRUE;
     case STORAGE_POOL_INACTIVE:
         fix = g_strdup_printf("On %s: virsh pool-start %s.", s->here, name);
-        findings_add(s->found, 3008, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3008, disk->target, fix,
                      "Storage pool %s on %s, for disk %s, is not active.", name, s->here,
                      disk->target);
         return TRUE;
     case STORAGE_POOL_KIND:
-        findings_add(s->found, 3009, FINDING_BLOCKS, disk->target,
+        findings_add(s->found, 3009, disk->target,
                      "Choose a pool of type dir, fs or netfs, or a directory.",
                      "Storage pool %s on %s, for disk %s, does not hold files in a directory.",
                      name, s->here, disk->target);
@@ -114,7 +114,7 @@ static gboolean locate(const yard *y, const vm_disk *disk, storage_place *place,
     if (pool)
         return use_pool(y, disk, pool, place, good, error);
     if (value && !vm_path_is_sane(value)) {
-        findings_add(y->s->found, 1104, FINDING_BLOCKS, disk->target,
+        findings_add(y->s->found, 1104, disk->target,
                      "Write OLD=/DIRECTORY or OLD=pool:NAME; OLD is a disk or a directory.",
                      "The storage map's value \"%s\" for disk %s is not an absolute directory.",
                      value, disk->target);
@@ -137,7 +137,7 @@ static gboolean try_directory(const yard *y, const vm_disk *disk, const char *di
                               "name it in storage-directories of its ferryd.conf, or make it a "
                               "storage pool.",
                               disk->target, s->here);
-        findings_add(s->found, 3006, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3006, disk->target, fix,
                      "Disk %s is to go to %s, which is no place for disks of VMs on %s.",
                      disk->target, directory, s->here);
         return FALSE;
@@ -148,14 +148,14 @@ static gboolean try_directory(const yard *y, const vm_disk *disk, const char *di
     case DIRECTORY_MISSING:
         fix = g_strdup_printf("On %s: mkdir -p %s; or choose another: --storage %s=/DIRECTORY.",
                               s->here, directory, disk->target);
-        findings_add(s->found, 3004, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3004, disk->target, fix,
                      "Disk %s is to go to %s, and %s has no such directory.", disk->target,
                      directory, s->here);
         return FALSE;
     case DIRECTORY_NOT_WRITABLE:
         fix = g_strdup_printf("Make it writable on %s, or choose another: --storage %s=/DIRECTORY.",
                               s->here, disk->target);
-        findings_add(s->found, 3005, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3005, disk->target, fix,
                      "Disk %s is to go to %s, where %s cannot make files: %s.", disk->target,
                      directory, s->here, why);
         return FALSE;
@@ -165,7 +165,7 @@ static gboolean try_directory(const yard *y, const vm_disk *disk, const char *di
                             "another: --storage %s=/DIRECTORY.",
                             disk->target);
         findings_add(
-            s->found, 3022, FINDING_BLOCKS, disk->target, fix,
+            s->found, 3022, disk->target, fix,
             "Disk %s is to go to %s, which the user QEMU runs as on %s (%u) may not enter.",
             disk->target, directory, s->here, (unsigned)y->owner);
         return FALSE;
@@ -174,7 +174,7 @@ static gboolean try_directory(const yard *y, const vm_disk *disk, const char *di
                               "disk's cache mode to writeback.",
                               disk->target);
         findings_add(
-            s->found, 3017, FINDING_BLOCKS, disk->target, fix,
+            s->found, 3017, disk->target, fix,
             "Disk %s is used with O_DIRECT (cache=none), which the file system of %s on %s "
             "refuses.",
             disk->target, directory, s->here);
@@ -198,11 +198,11 @@ static const char *choose_format(const survey *s, const vm_disk *disk)
         if (!strcmp(rules->format_keys[i], "*"))
             value = rules->format_values[i];
     if (value && strcmp(value, "qcow2") && strcmp(value, "raw"))
-        findings_add(s->found, 1105, FINDING_BLOCKS, disk->target, "Say qcow2 or raw.",
+        findings_add(s->found, 1105, disk->target, "Say qcow2 or raw.",
                      "Disk %s is to become \"%s\", and Ferry makes qcow2 and raw.", disk->target,
                      value);
     else if (!value && strcmp(disk->format, "qcow2") && strcmp(disk->format, "raw"))
-        findings_add(s->found, 3014, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3014, disk->target, fix,
                      "Disk %s is in format %s, and Ferry makes qcow2 and raw.", disk->target,
                      disk->format);
     else
@@ -235,26 +235,26 @@ static char *rename_for(const vm *machine, const vm_disk *disk, const char *base
 static gboolean can_move(const survey *s, const vm_disk *disk)
 {
     if (disk->shareable) {
-        findings_add(s->found, 3011, FINDING_BLOCKS, disk->target,
+        findings_add(s->found, 3011, disk->target,
                      "Detach it for the move, or keep its image on storage both hosts reach.",
                      "Disk %s is shareable: other VMs may be writing to it.", disk->target);
     } else if (strcmp(disk->type, "file") && strcmp(disk->type, "volume")) {
         findings_add(
-            s->found, 3010, FINDING_BLOCKS, disk->target,
+            s->found, 3010, disk->target,
             "Copy it into an image file first (virsh blockcopy), or detach it for the move.",
             "Disk %s is of type %s, and Ferry moves disks that are image files.", disk->target,
             disk->type);
     } else if (!strcmp(disk->device, "lun")) {
-        findings_add(s->found, 3010, FINDING_BLOCKS, disk->target, "Detach it for the move.",
+        findings_add(s->found, 3010, disk->target, "Detach it for the move.",
                      "Disk %s is a LUN passed through to the guest.", disk->target);
     } else if (disk->encrypted) {
-        findings_add(s->found, 3019, FINDING_BLOCKS, disk->target,
+        findings_add(s->found, 3019, disk->target,
                      "Copy it into an image that QEMU does not encrypt first (virsh blockcopy).",
                      "Disk %s is encrypted by QEMU, and its secret stays on its host.",
                      disk->target);
     } else if (!disk->source || !disk->capacity || disk->capacity > G_MAXINT64 / 2) {
-        findings_add(s->found, 3016, FINDING_BLOCKS, disk->target, NULL,
-                     "The size of disk %s is not known.", disk->target);
+        findings_add(s->found, 3016, disk->target, NULL, "The size of disk %s is not known.",
+                     disk->target);
     } else {
         return TRUE;
     }
@@ -272,8 +272,9 @@ static char *choose_name(const survey *s, const vm_disk *disk, const char *base,
             continue;
         if (vm_name_is_sane(name) && strcmp(name, ".") && strcmp(name, ".."))
             return g_strdup(name);
-        findings_add(s->found, 1106, FINDING_BLOCKS, disk->target, "Name a file, without a directory.",
-                     "Disk %s is to be called \"%s\", which is no name of a file.", disk->target, name);
+        findings_add(s->found, 1106, disk->target, "Name a file, without a directory.",
+                     "Disk %s is to be called \"%s\", which is no name of a file.", disk->target,
+                     name);
         return NULL;
     }
     return rename_for(s->machine, disk, base, format);
@@ -289,9 +290,8 @@ static gboolean path_is_free(const survey *s, const plan_disk *disk, const GPtrA
             g_autofree char *fix = g_strdup_printf("Give them directories of their own: --storage "
                                                    "%s=/DIRECTORY.",
                                                    disk->target);
-            findings_add(s->found, 3015, FINDING_BLOCKS, disk->target, fix,
-                         "Disks %s and %s would both become %s.", other->target, disk->target,
-                         disk->new_path);
+            findings_add(s->found, 3015, disk->target, fix, "Disks %s and %s would both become %s.",
+                         other->target, disk->target, disk->new_path);
             return FALSE;
         }
     }
@@ -299,7 +299,7 @@ static gboolean path_is_free(const survey *s, const plan_disk *disk, const GPtrA
         g_autofree char *fix = g_strdup_printf("Remove or rename it if no VM needs it, or choose "
                                                "another directory: --storage %s=/DIRECTORY.",
                                                disk->target);
-        findings_add(s->found, 3001, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3001, disk->target, fix,
                      "Disk %s would become %s, which exists on %s.", disk->target, disk->new_path,
                      s->here);
         return FALSE;
@@ -335,7 +335,7 @@ static gboolean plan_copied(yard *y, const vm_disk *disk, GPtrArray *disks, GErr
     planned->pool = g_steal_pointer(&place.pool);
     if (disk->has_backing)
         findings_add(
-            s->found, 3012, FINDING_CHANGED, disk->target, NULL,
+            s->found, 3012, disk->target, NULL,
             "Disk %s is the top of a chain of images: it becomes one image with all of their "
             "content.",
             disk->target);
@@ -385,14 +385,14 @@ static void refuse_readonly(const yard *y, const vm_disk *disk, const char *why)
                               "directory for disks of VMs on %s and say which: --storage "
                               "%s=/DIRECTORY.",
                               s->machine->name, disk->target, s->here, disk->target);
-        findings_add(s->found, 3013, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3013, disk->target, fix,
                      "Drive %s holds %s, which %s cannot give to the VM: it %s.", disk->target,
                      disk->source, s->here, why);
     } else {
         fix = g_strdup_printf("Copy it, as one raw or qcow2 image, to a directory for disks of VMs "
                               "on %s and say which: --storage %s=/DIRECTORY; or detach it.",
                               s->here, disk->target);
-        findings_add(s->found, 3021, FINDING_BLOCKS, disk->target, fix,
+        findings_add(s->found, 3021, disk->target, fix,
                      "Disk %s (%s) is only read and so not copied, and %s cannot give it to the "
                      "VM: it %s.",
                      disk->target, disk->source, s->here, why);
@@ -422,7 +422,7 @@ static gboolean check_stored_readonly(const yard *y, const vm_disk *disk, GPtrAr
         return FALSE;
     if (why && strcmp(disk->device, "disk")) {
         g_ptr_array_add(ejected, g_strdup(disk->target));
-        findings_add(s->found, 3020, FINDING_CHANGED, disk->target, NULL,
+        findings_add(s->found, 3020, disk->target, NULL,
                      "The stored definition has %s in drive %s, which %s cannot give to the VM (it "
                      "%s): the drive will be empty at the next start.",
                      disk->source, disk->target, s->here, why);
@@ -453,7 +453,7 @@ static gboolean check_stored(const yard *y, const vm_disk *disk, GPtrArray *ejec
     if (disk->readonly && disk->source)
         return check_stored_readonly(y, disk, ejected, error);
     findings_add(
-        s->found, 3018, FINDING_BLOCKS, disk->target,
+        s->found, 3018, disk->target,
         "Restart the VM so that it has the disk, or detach it from the definition (virsh "
         "detach-disk --config).",
         "Disk %s (%s) is in the stored definition only: the running VM does not have it, so "

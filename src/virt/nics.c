@@ -123,13 +123,13 @@ static void check_other(const survey *s, const vm_nic *nic)
         return;
     if (!strcmp(nic->type, "direct")) {
         if (!nic->device || access(link, F_OK))
-            findings_add(s->found, 2001, FINDING_BLOCKS, nic->mac, fix,
+            findings_add(s->found, 2001, nic->mac, fix,
                          "NIC %s is on network card %s of its host, and %s has none of that name.",
                          nic->mac, nic->device ? nic->device : "?", s->here);
         return;
     }
-    findings_add(s->found, 2005, FINDING_BLOCKS, nic->mac, fix,
-                 "NIC %s is of type %s, which ends at its host.", nic->mac, nic->type);
+    findings_add(s->found, 2005, nic->mac, fix, "NIC %s is of type %s, which ends at its host.",
+                 nic->mac, nic->type);
 }
 
 static void missing(const survey *s, const switches *here, const vm_nic *nic, const wish *w,
@@ -141,11 +141,11 @@ static void missing(const survey *s, const switches *here, const vm_nic *nic, co
 
     if (w->key)
         findings_add(
-            s->found, 2003, FINDING_BLOCKS, nic->mac, fix,
+            s->found, 2003, nic->mac, fix,
             "NIC %s is to go to switch %s (map entry %s), which %s does not have (it has: %s).",
             nic->mac, w->name, w->key, s->here, have);
     else
-        findings_add(s->found, 2001, FINDING_BLOCKS, nic->mac, fix,
+        findings_add(s->found, 2001, nic->mac, fix,
                      "NIC %s is on switch %s, which %s does not have (it has: %s).", nic->mac,
                      nic->switch_name, s->here, have);
 }
@@ -163,13 +163,13 @@ static void check_switch(const survey *s, const switches *here, const vm_nic *ni
 
     if (!to->active) {
         g_autofree char *fix = g_strdup_printf("On %s: virsh net-start %s.", s->here, to->name);
-        findings_add(s->found, 2004, FINDING_BLOCKS, nic->mac, fix,
-                     "Network %s on %s, for NIC %s, is not active.", to->name, s->here, nic->mac);
+        findings_add(s->found, 2004, nic->mac, fix, "Network %s on %s, for NIC %s, is not active.",
+                     to->name, s->here, nic->mac);
     }
     if (to->host_devices) {
         g_autofree char *fix = suggest(here, nic, planned->vlans);
         findings_add(
-            s->found, 2007, FINDING_BLOCKS, nic->mac, fix,
+            s->found, 2007, nic->mac, fix,
             "Network %s on %s gives out devices of the host, which a running VM cannot take "
             "over for NIC %s.",
             to->name, s->here, nic->mac);
@@ -181,12 +181,12 @@ static void check_switch(const survey *s, const switches *here, const vm_nic *ni
             "Choose an Open vSwitch bridge (%s), or a bridge that is in that VLAN already: "
             "--switch %s=%s:untagged.",
             other, old, to->name);
-        findings_add(s->found, 2002, FINDING_BLOCKS, nic->mac, fix,
+        findings_add(s->found, 2002, nic->mac, fix,
                      "NIC %s needs VLAN %s, and %s %s on %s cannot tag.", nic->mac, tags,
                      to->network ? "network" : "Linux bridge", to->name, s->here);
     }
     if (nic->filter && to->openvswitch)
-        findings_add(s->found, 2008, FINDING_BLOCKS, nic->mac,
+        findings_add(s->found, 2008, nic->mac,
                      "Choose a Linux bridge for it, or take the filter off the NIC first.",
                      "NIC %s has filter %s, and libvirt applies no filters on Open vSwitch (%s).",
                      nic->mac, nic->filter, to->name);
@@ -205,8 +205,8 @@ static void check_filter(const survey *s, const vm_nic *nic)
     fix = g_strdup_printf("Copy it: \"virsh nwfilter-dumpxml %s\" at the source, then \"virsh "
                           "nwfilter-define\" on %s.",
                           nic->filter, s->here);
-    findings_add(s->found, 2006, FINDING_BLOCKS, nic->mac, fix,
-                 "NIC %s has filter %s, which %s does not have.", nic->mac, nic->filter, s->here);
+    findings_add(s->found, 2006, nic->mac, fix, "NIC %s has filter %s, which %s does not have.",
+                 nic->mac, nic->filter, s->here);
 }
 
 static void resolve(const survey *s, const switches *here, const vm_nic *nic, plan_nic *planned)
@@ -221,7 +221,7 @@ static void resolve(const survey *s, const switches *here, const vm_nic *nic, pl
     }
     if (value && !parse_value(value, &w, planned)) {
         findings_add(
-            s->found, 1103, FINDING_BLOCKS, nic->mac,
+            s->found, 1103, nic->mac,
             "Write OLD=NEW, OLD=NEW:VLAN, OLD=NEW:VLAN,VLAN or OLD=NEW:untagged, with VLANs "
             "from 1 to 4094.",
             "The switch map's entry %s=%s cannot be understood.", w.key, value);
@@ -241,7 +241,7 @@ static void resolve(const survey *s, const switches *here, const vm_nic *nic, pl
     other = value && w.kind == SWITCH_ANY ? switches_find(here, w.name, SWITCH_NETWORK) : NULL;
     if (other && other != to) {
         g_autofree char *fix = g_strdup_printf("Say network:%s if you mean the network.", w.name);
-        findings_add(s->found, 2010, FINDING_NOTE, nic->mac, fix,
+        findings_add(s->found, 2010, nic->mac, fix,
                      "%s has a bridge and a network called %s; NIC %s goes to the bridge.", s->here,
                      w.name, nic->mac);
     }
@@ -267,7 +267,7 @@ static void check_port(const survey *s, const vm_nic *nic, plan_nic *planned)
     if (!link || access(link, F_OK))
         return;
     planned->drop_port = TRUE;
-    findings_add(s->found, 2009, FINDING_CHANGED, nic->mac, NULL,
+    findings_add(s->found, 2009, nic->mac, NULL,
                  "NIC %s's port name %s is taken on %s: it gets another.", nic->mac, nic->port,
                  s->here);
 }

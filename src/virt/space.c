@@ -127,12 +127,12 @@ void space_check(const space *self, const char *const *landed, GPtrArray *give_u
             free_bytes += taken_by(v, landed, give_up);
         available = space_text(free_bytes);
         if (free_bytes < v->needed)
-            findings_add(found, 3002, FINDING_BLOCKS, v->directory,
+            findings_add(found, 3002, v->directory,
                          "Free some space there, or send a disk elsewhere with --storage.",
                          "%s %s %s in %s on %s, and %s are free.", who,
                          v->count > 1 ? "need" : "needs", needed, v->directory, here, available);
         else if (free_bytes < v->full)
-            findings_add(found, 3003, FINDING_NOTE, v->directory, NULL,
+            findings_add(found, 3003, v->directory, NULL,
                          "%s, which %s into %s on %s now, could grow to %s with %s free.", who,
                          v->count > 1 ? "fit" : "fits", v->directory, here, full, available);
     }

@@ -45,7 +45,7 @@ static gboolean explain(const survey *s, const char *emulator, GError **error)
     if (without_machine) {
         fix = g_strdup_printf(
             "Update QEMU on %s, or choose a host whose QEMU is as new as the source's.", s->here);
-        findings_add(s->found, 4005, FINDING_BLOCKS, "machine", fix,
+        findings_add(s->found, 4005, "machine", fix,
                      "QEMU %s on %s does not know the VM's machine type %s.", qemu, s->here,
                      m->machine);
         return TRUE;
@@ -54,14 +54,13 @@ static gboolean explain(const survey *s, const char *emulator, GError **error)
     if (any_type) {
         fix = g_strdup_printf(
             "Switch virtualization on in the firmware of %s and load its KVM module.", s->here);
-        findings_add(s->found, 4002, FINDING_BLOCKS, "machine", fix,
-                     "The VM needs %s, which %s does not offer.",
+        findings_add(s->found, 4002, "machine", fix, "The VM needs %s, which %s does not offer.",
                      !strcmp(m->virt_type, "kvm") ? "KVM" : m->virt_type, s->here);
         return TRUE;
     }
     fix = g_strdup_printf("Install QEMU for %s on %s.", m->arch, s->here);
-    findings_add(s->found, 4004, FINDING_BLOCKS, "machine", fix,
-                 "%s has no QEMU for the VM's architecture %s.", s->here, m->arch);
+    findings_add(s->found, 4004, "machine", fix, "%s has no QEMU for the VM's architecture %s.",
+                 s->here, m->arch);
     return TRUE;
 }
 
@@ -77,7 +76,7 @@ static void check_cpu(const survey *s, const vm *m, const char *who, const char 
     if (!root)
         return;
     if (xml_attr_is(root, "mode", "host-passthrough")) {
-        findings_add(s->found, 4008, FINDING_NOTE, "cpu",
+        findings_add(s->found, 4008, "cpu",
                      "Give the VM a named CPU model if the hosts' CPUs differ.",
                      "%s sees its host's own CPU (host-passthrough): it needs the same CPU on %s.",
                      who, s->here);
@@ -97,16 +96,16 @@ static void check_cpu(const survey *s, const vm *m, const char *who, const char 
         why += strlen("internal error: ");
     features = strstr(why, "features: ");
     if (!conn_error_is(VIR_ERR_CPU_INCOMPATIBLE))
-        findings_add(s->found, 4006, FINDING_BLOCKS, "cpu",
+        findings_add(s->found, 4006, "cpu",
                      "Give the VM a CPU model both hosts know (virsh domcapabilities lists them).",
                      "%s cannot offer the CPU that %s has: %s.", s->here, who, why);
     else if (checked)
-        findings_add(s->found, 4007, FINDING_BLOCKS, "cpu",
+        findings_add(s->found, 4007, "cpu",
                      "Give the VM a CPU model both hosts have (virsh hypervisor-cpu-baseline).",
                      "%s's CPU lacks what %s uses: %s.", s->here, who,
                      features ? features + strlen("features: ") : why);
     else
-        findings_add(s->found, 4013, FINDING_NOTE, "cpu", NULL,
+        findings_add(s->found, 4013, "cpu", NULL,
                      "%s's CPU may lack %s; libvirt does not check it for %s (check='none').",
                      s->here, features ? features + strlen("features: ") : "some features", who);
 }
@@ -150,10 +149,9 @@ static void check_memory(const survey *s, const vm *m, const char *who)
         available = free_huge_pages();
         have = space_text(available);
         if (available < m->memory)
-            findings_add(s->found, 4010, FINDING_BLOCKS, "memory",
-                         "Reserve more huge pages there (vm.nr_hugepages).",
-                         "%s needs %s of huge pages, and %s has %s free.", who, wanted, s->here,
-                         have);
+            findings_add(
+                s->found, 4010, "memory", "Reserve more huge pages there (vm.nr_hugepages).",
+                "%s needs %s of huge pages, and %s has %s free.", who, wanted, s->here, have);
         return;
     }
     if (!read_meminfo("MemAvailable:", &available))
@@ -162,7 +160,7 @@ static void check_memory(const survey *s, const vm *m, const char *who)
     available -= MIN(available, reserve);
     have = space_text(available);
     if (available < m->memory)
-        findings_add(s->found, 4001, FINDING_BLOCKS, "memory",
+        findings_add(s->found, 4001, "memory",
                      reserve ? "Stop or move something there, lower memory-reserve in its "
                                "ferryd.conf, or choose another host."
                              : "Stop or move something there, or choose another host.",
@@ -175,7 +173,7 @@ static void check_memory(const survey *s, const vm *m, const char *who)
 static void check_labels(const survey *s, const vm *stored)
 {
     if (s->machine->own_label || (stored && stored->own_label))
-        findings_add(s->found, 4014, FINDING_CHANGED, "security", NULL,
+        findings_add(s->found, 4014, "security", NULL,
                      "The VM has a security label of its own choice, or protection switched off: "
                      "that is dropped, and %s's own protection applies.",
                      s->here);
@@ -211,7 +209,7 @@ static gboolean foreign_security(const survey *s, const vm *stored, GStrv *model
                 continue;
             g_ptr_array_add(foreign, g_strdup(model));
             findings_add(
-                s->found, 4011, FINDING_CHANGED, "security", NULL,
+                s->found, 4011, "security", NULL,
                 "%s does not use %s: the VM's label for it is dropped, and %s's own protection "
                 "applies.",
                 s->here, model, s->here);
@@ -240,13 +238,13 @@ static void check_limits(const survey *s, const vm *m, const char *who, xmlDoc *
     guint64 limit = most ? g_ascii_strtoull(most, NULL, 10) : 0;
 
     if (limit && m->vcpus > limit)
-        findings_add(s->found, 4012, FINDING_BLOCKS, "cpu", NULL,
+        findings_add(s->found, 4012, "cpu", NULL,
                      "%s has %u virtual CPUs, and QEMU on %s allows %s for this machine type.", who,
                      m->vcpus, s->here, most);
     if (m->tpm && !has_value(xml_descend(root, "devices/tpm"), "backendModel", "emulator")) {
         g_autofree char *fix = g_strdup_printf("Install swtpm on %s.", s->here);
-        findings_add(s->found, 5003, FINDING_BLOCKS, "tpm", fix,
-                     "%s has a TPM, and %s has no TPM emulator.", who, s->here);
+        findings_add(s->found, 5003, "tpm", fix, "%s has a TPM, and %s has no TPM emulator.", who,
+                     s->here);
     }
 }
 
@@ -292,7 +290,7 @@ gboolean suit_check(const survey *s, const vm *stored, char **emulator, GStrv *s
     check_limits(s, m, LIVE, caps);
     check_cpu(s, m, LIVE, path);
     if (m->emulator && !wanted) {
-        findings_add(s->found, 4003, FINDING_CHANGED, "emulator", NULL,
+        findings_add(s->found, 4003, "emulator", NULL,
                      "%s does not have %s: the VM will run in %s there.", s->here, m->emulator,
                      path);
         *emulator = g_steal_pointer(&path);

@@ -256,29 +256,29 @@ static void test_findings_round_trip(void)
     g_autofree char *summary = NULL;
     const finding *f;
 
-    findings_add(list, 2003, FINDING_CHANGED, "52:54", NULL, "%s becomes %d", "VLAN", 500);
+    findings_add(list, 2009, "52:54", NULL, "%s becomes %d", "VLAN", 500);
     g_assert_false(findings_block(list));
-    findings_add(more, 42, FINDING_BLOCKS, "vda", "make room", "the disk does not fit");
-    findings_add(more, 3001, FINDING_BLOCKS, "vdb", NULL, "it is in use");
+    findings_add(more, 3002, "vda", "make room", "the disk does not fit");
+    findings_add(more, 3001, "vdb", NULL, "it is in use");
     findings_take(list, more);
     g_assert_cmpuint(more->len, ==, 0);
     g_assert_true(findings_block(list));
     summary = findings_summary(list);
     g_assert_cmpstr(summary, ==,
-                    "the disk does not fit make room [FERRY-0042]; it is in use [FERRY-3001]");
+                    "the disk does not fit make room [FERRY-3002]; it is in use [FERRY-3001]");
 
     array = findings_to_json(list);
     back = findings_from_json(array, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(back->len, ==, 3);
     f = back->pdata[0];
-    g_assert_cmpint(f->code, ==, 2003);
+    g_assert_cmpint(f->code, ==, 2009);
     g_assert_cmpint(f->severity, ==, FINDING_CHANGED);
     g_assert_cmpstr(f->subject, ==, "52:54");
     g_assert_cmpstr(f->text, ==, "VLAN becomes 500");
     g_assert_null(f->fix);
     f = back->pdata[1];
-    g_assert_cmpint(f->code, ==, 42);
+    g_assert_cmpint(f->code, ==, 3002);
     g_assert_cmpstr(f->fix, ==, "make room");
 }
 

@@ -12,7 +12,7 @@ from fakeferryd import BLOCKING, CHANGES, COMPLETED, GIB, ID, MOVE, refusal  # n
 from runs import FerryCase  # noqa: E402
 
 ASAN = True
-COMMANDS = ("compare", "migrate", "return", "commit", "status", "list", "set", "cancel", "pair", "peers",
+COMMANDS = ("compare", "explain", "migrate", "return", "commit", "status", "list", "set", "cancel", "pair", "peers",
             "unpair", "version", "help")
 
 
@@ -81,6 +81,34 @@ class Usage(FerryCase):
             run = self.start("list", stdout=full)
             self.assertEqual(run.end(), 1)
             self.assertIn("not all output could be written", run.said(0))
+
+
+class Explain(FerryCase):
+    def test_codes(self):
+        self.ferryd.stop()  # nobody is asked
+        for code in ("FERRY-2002", "ferry-2002", "2002"):
+            status, text, errors = self.ferry("explain", code, "FERRY-3012")
+            self.assertEqual((status, errors), (0, ""))
+            first, second = text.split("\n\n")
+            self.assertRegex(first, r"^FERRY-2002: The switch cannot tag\n"
+                                    r"  Severity  blocks\n  About     network\n  Meaning   .*VLAN.*\n  Fix  ")
+            self.assertNotIn("`", text)
+            self.assertRegex(second, r"^FERRY-3012: .*\n  Severity  changed\n")
+            self.assertNotIn("Fix", second)
+
+    def test_all(self):
+        status, text, _ = self.ferry("explain")
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r"^CODE +SEVERITY +TITLE\nFERRY-1001 +blocks +No such VM\n")
+        status, lines, _ = self.ferry("--json", "explain")
+        self.assertEqual(len(lines.splitlines()), len(text.splitlines()) - 1)
+        self.assertEqual(json.loads(lines.splitlines()[0])["code"], "FERRY-1001")
+
+    def test_unknown(self):
+        for code in ("FERRY-9999", "200", "FERRY-20022", "x", "-2003", "0042"):
+            status, text, errors = self.ferry("explain", "2002", "--", code)
+            self.assertEqual((status, text), (2, ""), code)
+            self.assertIn("is no code of a finding such as FERRY-2003", errors)
 
 
 class Compare(FerryCase):
