@@ -28,7 +28,6 @@ static channel *dial(unsigned index, gboolean home, gboolean *is_home, void *use
     GPtrArray *addresses = self->landed->addresses;
     uint8_t preamble[WIRE_PREAMBLE_SIZE];
     wire_preamble fields = {.channel = (uint16_t)index};
-    g_autofree char *hex = NULL;
 
     uuid_to_bytes(self->work->id, fields.landing);
     wire_put_preamble(preamble, &fields);
