@@ -317,10 +317,13 @@ static GPtrArray *known(moves *self)
 
 JsonObject *moves_find(moves *self, const char *what, GError **error)
 {
-    g_autoptr(GPtrArray) all = known(self);
     g_autofree char *lower = g_ascii_strdown(what, -1);
+    const move *followed = g_hash_table_lookup(self->table, lower);
+    g_autoptr(GPtrArray) all = followed ? NULL : known(self);
     JsonObject *by_prefix = NULL;
 
+    if (followed) /* the usual case: nobody reads the history for each change of a move */
+        return json_object_ref(followed->status);
     for (guint i = 0; i < all->len; i++)
         if (!strcmp(text_in(all->pdata[i], "id"), lower))
             return json_object_ref(all->pdata[i]);
