@@ -33,7 +33,8 @@ class Documents(FerryCase):
             for option in self.options(command):
                 self.assertRegex(manual, rf"\.It .*Fl Fl {option[2:]}\b|\.Op Fl Fl {option[2:]}\b", command)
         named = {"--" + name for name in re.findall(r"Fl Fl ([a-z-]+)", manual)}
-        real = set().union(*map(self.options, self.commands()))
+        real = {"--version"}.union(*map(self.options, self.commands()))
+        self.assertIn("also: --version", self.ferry("help")[1])
         self.assertEqual(named, real)
 
     def test_manual_of_the_settings_names_every_key(self):
@@ -49,6 +50,13 @@ class Documents(FerryCase):
         for line in re.findall(r"^\.It (Cm .*)", manual, re.MULTILINE):
             named |= set(re.findall(r"Cm ([a-z-]+)", line))
         self.assertEqual(named, keys)
+
+    def test_help_of_the_daemons(self):
+        for program in ("daemon/ferryd", "worker/ferry-worker"):
+            path = os.path.join(os.path.dirname(os.path.dirname(FERRY)), program)
+            text = subprocess.run([path, "--help"], check=True, text=True, capture_output=True,
+                                  env={**os.environ, "LC_ALL": "C.UTF-8"}).stdout
+            self.assertIn("[OPTION…]", text)
 
     def complete(self, *words):
         """What bash offers behind these words, the last of which is being typed."""
@@ -69,7 +77,8 @@ class Documents(FerryCase):
         self.ferryd.answers["GET", "/v1/peers"] = (200, {"peers": [
             {"name": name, "address": name, "fingerprint": "ab", "expires": 0}
             for name in ("zulu", "yankee")]})
-        self.ferryd.answers["GET", "/v1/migrations"] = (200, {"migrations": [MOVE]})
+        self.ferryd.answers["GET", "/v1/migrations"] = (200, {"migrations": [
+            MOVE, {**MOVE, **COMPLETED, "id": "88aa1234-0000-4000-8000-000000000003", "vm": "a b"}]})
         self.ferryd.answers["GET", "/v1/migrations?all=1"] = (200, {"migrations": [
             MOVE, {**MOVE, **COMPLETED, "id": "77aa1234-0000-4000-8000-000000000002"}]})
         for words, offered in (
