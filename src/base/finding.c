@@ -156,8 +156,8 @@ char *findings_summary(const findings *self)
         const finding *f = self->pdata[i];
         if (f->severity != FINDING_BLOCKS)
             continue;
-        g_string_append_printf(text, "%s%s%s%s [FERRY-%04d]", text->len ? "; " : "", f->text,
-                               f->fix ? " " : "", f->fix ? f->fix : "", f->code);
+        g_string_append_printf(text, "%s%s%s%s", text->len ? " " : "", f->text,
+                               f->fix ? " " : "", f->fix ? f->fix : "");
     }
     return g_string_free(g_steal_pointer(&text), FALSE);
 }

@@ -39,5 +39,5 @@ const char *finding_severity_name(finding_severity severity);
 JsonArray *findings_to_json(const findings *self);
 /* From a peer: validated, at most 1000 findings, texts at most 4 KiB. */
 findings *findings_from_json(JsonArray *array, GError **error);
-/* All that block as one error message: "TEXT FIX; TEXT FIX". */
+/* All that block as one error message: "TEXT FIX TEXT FIX". */
 char *findings_summary(const findings *self);

@@ -3,6 +3,7 @@
 #include "cli/ask.h"
 
 #include "base/rate.h"
+#include "migrate/request.h"
 
 #include <string.h>
 
@@ -56,8 +57,10 @@ static const char *divider(const char *rule)
     return strchr(rule, '=');
 }
 
-static gboolean add_map(JsonObject *request, const char *member, const char *option, GStrv rules,
-                        const char *form, GError **error)
+static gboolean add_map(JsonObject *body, const char *member, const char *option, GStrv rules,
+                        const char *form,
+                        gboolean (*check)(const char *from, const char *to, GError **error),
+                        GError **error)
 {
     g_autoptr(JsonObject) map = json_object_new();
 
@@ -75,14 +78,18 @@ static gboolean add_map(JsonObject *request, const char *member, const char *opt
                         "--%s says twice where '%s' goes", option, from);
             return FALSE;
         }
+        if (!check(from, equals + 1, error)) {
+            g_prefix_error(error, "--%s: ", option);
+            return FALSE;
+        }
         json_object_set_string_member(map, from, equals + 1);
     }
     if (rules)
-        json_object_set_object_member(request, member, g_steal_pointer(&map));
+        json_object_set_object_member(body, member, g_steal_pointer(&map));
     return TRUE;
 }
 
-static gboolean add_limits(JsonObject *request, const ask *self, GError **error)
+static gboolean add_limits(JsonObject *body, const ask *self, GError **error)
 {
     guint64 bytes;
     double factor;
@@ -92,19 +99,25 @@ static gboolean add_limits(JsonObject *request, const ask *self, GError **error)
             g_prefix_error(error, "--bandwidth ");
             return FALSE;
         }
-        json_object_set_int_member(request, "bandwidth", (gint64)bytes);
+        json_object_set_int_member(body, "bandwidth", (gint64)bytes);
     }
     if (self->latency_guard) {
         if (!rate_parse_factor(self->latency_guard, &factor, error)) {
             g_prefix_error(error, "--latency-guard ");
             return FALSE;
         }
-        json_object_set_double_member(request, "latency_guard", factor);
+        if (factor > 0 && !g_strcmp0(self->mirror, "synchronous")) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "--latency-guard: with --mirror synchronous there is none; leave one of "
+                        "them out");
+            return FALSE;
+        }
+        json_object_set_double_member(body, "latency_guard", factor);
     }
     return TRUE;
 }
 
-static gboolean add_choice(JsonObject *request, const char *option, const char *given,
+static gboolean add_choice(JsonObject *body, const char *option, const char *given,
                            const char *one, const char *other, GError **error)
 {
     if (!given)
@@ -114,22 +127,26 @@ static gboolean add_choice(JsonObject *request, const char *option, const char *
                     "--%s '%s': %s or %s is expected", option, given, one, other);
         return FALSE;
     }
-    json_object_set_string_member(request, option, given);
+    json_object_set_string_member(body, option, given);
     return TRUE;
 }
 
 JsonObject *ask_request(const ask *self, const char *vm, const char *target, GError **error)
 {
-    g_autoptr(JsonObject) request = json_object_new();
+    g_autoptr(JsonObject) body = json_object_new();
     guint64 hours;
 
-    json_object_set_string_member(request, "vm", vm);
+    if (!request_check_vm(vm, error) || (target && !request_check_target(target, error)))
+        return NULL;
+    json_object_set_string_member(body, "vm", vm);
     if (target)
-        json_object_set_string_member(request, "target", target);
-    if (!add_map(request, "switches", "switch", self->switches, "OLD=NEW or OLD=NEW:VLAN", error) ||
-        !add_map(request, "storage", "storage", self->storage, "FROM=TO or FROM=pool:NAME",
-                 error) ||
-        !add_map(request, "formats", "format", self->formats, "DISK=qcow2 or DISK=raw", error))
+        json_object_set_string_member(body, "target", target);
+    if (!add_map(body, "switches", "switch", self->switches, "OLD=NEW or OLD=NEW:VLAN",
+                 request_check_switch, error) ||
+        !add_map(body, "storage", "storage", self->storage, "FROM=TO or FROM=pool:NAME",
+                 request_check_storage, error) ||
+        !add_map(body, "formats", "format", self->formats, "DISK=qcow2 or DISK=raw",
+                 request_check_format, error))
         return NULL;
     if (self->way_back) {
         if (!g_ascii_string_to_unsigned(self->way_back, 10, 0, WAY_BACK_MAX, &hours, NULL)) {
@@ -138,10 +155,10 @@ JsonObject *ask_request(const ask *self, const char *vm, const char *target, GEr
                         WAY_BACK_MAX);
             return NULL;
         }
-        json_object_set_int_member(request, "way_back", (gint64)hours);
+        json_object_set_int_member(body, "way_back", (gint64)hours);
     }
-    if (!add_choice(request, "mirror", self->mirror, "background", "synchronous", error) ||
-        !add_choice(request, "verify", self->verify, "transfer", "readback", error))
+    if (!add_choice(body, "mirror", self->mirror, "background", "synchronous", error) ||
+        !add_choice(body, "verify", self->verify, "transfer", "readback", error))
         return NULL;
-    return add_limits(request, self, error) ? g_steal_pointer(&request) : NULL;
+    return add_limits(body, self, error) ? g_steal_pointer(&body) : NULL;
 }

@@ -2,7 +2,8 @@
 /* The options that say how a VM is to land, which compare, migrate and return share, and the request they
  * make.
  *
- * Only their form is checked here; whether a switch or a directory exists is ferryd's to know.
+ * Their form is checked here, so that what is wrong is said in the words of the command line; whether a
+ * switch or a directory exists is ferryd's to know.
  */
 #pragma once
 #include "cli/cli.h"

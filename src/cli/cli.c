@@ -143,27 +143,35 @@ int cli_fail(cli *self, int status, const char *code, JsonArray *found, const ch
 
 int cli_usage(cli *self, const char *format, ...)
 {
-    g_autofree char *text = NULL;
+    g_autofree char *text = NULL, *valid = NULL;
     va_list args;
 
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    out_text(self->err, OUT_BAD, "ferry: ");
+    valid = g_utf8_make_valid(text, -1); /* it may show an argument that is not */
     if (self->command)
-        out_line(self->err, OUT_PLAIN, "%s; see 'ferry %s --help'", text, self->command->name);
-    else
-        out_line(self->err, OUT_PLAIN, "%s; see 'ferry help'", text);
-    return CLI_USAGE;
+        return cli_fail(self, CLI_USAGE, "usage", NULL, "%s; see 'ferry %s --help'", valid,
+                        self->command->name);
+    return cli_fail(self, CLI_USAGE, "usage", NULL, "%s; see 'ferry help'", valid);
 }
 
 int cli_explain(cli *self, const client *api, const GError *error)
 {
     const char *code = client_code(api);
+    g_autofree char *blocking = NULL;
+    int status = CLI_FAILED;
 
-    if (g_error_matches(error, CLIENT_ERROR, CLIENT_ERROR_ANSWER))
-        return cli_fail(self, !g_strcmp0(code, "blocked") ? CLI_BLOCKED : CLI_FAILED, code,
-                        client_findings(api), "%s", error->message);
+    if (g_error_matches(error, CLIENT_ERROR, CLIENT_ERROR_ANSWER)) {
+        blocking = report_blocking(client_findings(api));
+        if (blocking || !g_strcmp0(code, "blocked"))
+            status = CLI_BLOCKED;
+        else if (!g_strcmp0(code, "bad-request"))
+            status = CLI_USAGE;
+        return cli_fail(self, status, code, client_findings(api), "%s",
+                        blocking && !self->json ? "not possible as asked: fix what blocks it"
+                                                : error->message);
+    }
     return cli_fail(self, CLI_UNREACHABLE, "no-ferryd", NULL, "%s", error->message);
 }
 

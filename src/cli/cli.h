@@ -17,6 +17,9 @@ enum {
     CLI_SIGNAL = 128 /* + the signal's number: only watching has ended, the move goes on */
 };
 
+/* Of a VM and a target, behind the findings that say why. */
+#define CLI_BLOCKED_TEXT "%s cannot move to %s as asked: fix what blocks it."
+
 typedef struct cli cli;
 
 typedef struct {
@@ -51,7 +54,7 @@ int cli_parse(cli *self, GStrv *args, const GOptionEntry *own, const char *about
  * output (`found` may be NULL). Returns `status`. */
 int cli_fail(cli *self, int status, const char *code, JsonArray *found, const char *format, ...)
     G_GNUC_PRINTF(5, 6);
-/* Always for people; points to --help. Returns CLI_USAGE. */
+/* The same for a wrong command line: points to --help, has the code "usage", and returns CLI_USAGE. */
 int cli_usage(cli *self, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* One call of the API. NULL: why was explained to the user, and *status is the exit status. */
@@ -64,7 +67,7 @@ char *cli_path(const char *prefix, const char *part, const char *suffix);
 /* With --json: prints the object as one line and is TRUE. */
 gboolean cli_print_json(cli *self, JsonObject *object);
 
-/* One file each. */
+/* One file each, but for return, which is in migrate.c. */
 int compare_command(cli *self, GStrv *args);
 int explain_command(cli *self, GStrv *args);
 int migrate_command(cli *self, GStrv *args);

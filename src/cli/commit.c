@@ -71,6 +71,10 @@ static gboolean confirm(cli *self, const char *path, int *status)
         *status = cli_explain(self, self->api, error);
         return FALSE;
     }
+    if (!question_possible()) {
+        *status = cli_usage(self, "there is nobody to ask whether disks may be deleted: say --yes");
+        return FALSE;
+    }
     if (agreed(self, way))
         return TRUE;
     *status = cli_fail(self, CLI_CANCELLED, "cancelled", NULL, "nothing was deleted");
@@ -103,8 +107,6 @@ int commit_command(cli *self, GStrv *args)
 
     if (status >= 0)
         return status;
-    if (!yes && !question_possible())
-        return cli_usage(self, "there is nobody to ask whether disks may be deleted: say --yes");
     path = cli_path("/v1/way-backs/", (*args)[1], "");
     if (!yes && !confirm(self, path, &status))
         return status;

@@ -32,8 +32,7 @@ static int print_report(cli *self, JsonObject *answer, const char *vm, const cha
     if (possible)
         out_line(self->out, OUT_GOOD, "%s can move to %s.", vm, target);
     else
-        out_line(self->out, OUT_BAD, "%s cannot move to %s as asked: fix what blocks it.", vm,
-                 target);
+        out_line(self->out, OUT_BAD, CLI_BLOCKED_TEXT, vm, target);
     return possible ? CLI_OK : CLI_BLOCKED;
 }
 

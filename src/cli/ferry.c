@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <locale.h>
+#include <signal.h>
 #include <string.h>
 
 static const cli_command commands[] = {
@@ -19,7 +20,7 @@ static const cli_command commands[] = {
     {"pair", pair_command, "HOST | --accept", "make this host and another trust each other"},
     {"peers", peers_command, "", "list the hosts this one trusts"},
     {"unpair", unpair_command, "NAME", "forget a host"},
-    {"version", version_command, "", "show the versions of ferry and ferryd"},
+    {"version", version_command, "", "show the versions of ferry and ferryd (also: --version)"},
     {"help", help_command, "[COMMAND]", "list the commands, or explain one"},
     {NULL}};
 
@@ -47,6 +48,15 @@ static const char *implied(const char *option)
     if (!strcmp(option, "--version"))
         return "version";
     return !strcmp(option, "--help") || !strcmp(option, "-h") ? "help" : NULL;
+}
+
+/* Known before the rest of the command line is understood, because it may not be. */
+static gboolean wants_json(GStrv args)
+{
+    for (guint i = 1; args[i] && strcmp(args[i], "--"); i++)
+        if (!strcmp(args[i], "--json"))
+            return TRUE;
+    return FALSE;
 }
 
 static int run(cli *self, GStrv given)
@@ -82,9 +92,12 @@ int main(int argc, char **argv)
 
     /* Times are local; texts are English, numbers have points. */
     setlocale(LC_CTYPE, "");
+    /* In "ferry migrate … | tee", Ctrl-C ends tee too: that must not end us before we asked. */
+    signal(SIGPIPE, SIG_IGN);
     cli_open(&self, NULL);
+    self.json = wants_json(argv);
     status = run(&self, argv);
-    if (!out_flush(self.out) && status == CLI_OK) {
+    if (!out_flush(self.out) && !out_abandoned(self.out) && status == CLI_OK) {
         out_line(self.err, OUT_PLAIN, "ferry: not all output could be written");
         status = CLI_FAILED;
     }

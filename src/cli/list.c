@@ -26,7 +26,8 @@ static void add(table *rows, const migration *m)
     g_autofree char *took = text_duration(m->total_seconds >= 0 ? m->total_seconds
                                           : m->began >= 0       ? MAX(0, now - m->began)
                                                                 : -1);
-    const char *says = m->error_text ? m->error_text : m->waiting;
+    g_autofree char *blocked = m->blocked_by ? g_strconcat("blocked by ", m->blocked_by, NULL) : NULL;
+    const char *says = blocked ? blocked : m->error_text ? m->error_text : m->waiting;
 
     if (!says && !migration_has_ended(m) && m->total > 0) {
         g_autofree char *rate = text_rate(m->rate);

@@ -3,6 +3,7 @@
 #include "cli/migration.h"
 
 #include "cli/cli.h"
+#include "cli/report.h"
 
 #include <string.h>
 
@@ -91,6 +92,7 @@ migration *migration_from_json(JsonObject *object, GError **error)
     self->way_back_disks = list(way_back, "disks");
     self->changes = child(object, "changes");
     self->findings = list(object, "findings");
+    self->blocked_by = report_blocking(self->findings);
     return g_steal_pointer(&self);
 }
 
@@ -99,6 +101,7 @@ void migration_free(migration *self)
     if (!self)
         return;
     json_object_unref(self->json);
+    g_free(self->blocked_by);
     g_free(self);
 }
 
@@ -122,7 +125,7 @@ int migration_exit_status(const migration *self)
         return CLI_OK;
     if (!strcmp(self->phase, "cancelled"))
         return CLI_CANCELLED;
-    return !g_strcmp0(self->error_code, "blocked") ? CLI_BLOCKED : CLI_FAILED;
+    return self->blocked_by || !g_strcmp0(self->error_code, "blocked") ? CLI_BLOCKED : CLI_FAILED;
 }
 
 char *migration_short_id(const migration *self)

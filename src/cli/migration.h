@@ -25,6 +25,7 @@ typedef struct {
     gboolean way_back_open; /* as far as is known here; TRUE where nothing is said of it */
     JsonObject *changes;                  /* NULL: not known */
     JsonArray *way_back_disks, *findings; /* NULL: none */
+    char *blocked_by; /* codes of findings (report_blocking); NULL: none blocks */
 } migration;
 
 /* Error: id, vm, peer, phase or version are missing. */

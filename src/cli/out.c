@@ -4,6 +4,7 @@
 
 #include "cli/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,6 +17,7 @@ struct out {
     gboolean terminal, color;
     guint pretended;
     gboolean live; /* a live line is shown */
+    int lost;      /* errno of the first output that could not be written */
 };
 
 static const char *const styles[] = {
@@ -40,8 +42,7 @@ void out_free(out *self)
 {
     if (!self)
         return;
-    out_wipe(self);
-    fflush(self->stream);
+    (void)out_flush(self);
     g_free(self);
 }
 
@@ -67,6 +68,14 @@ void out_pretend_width(out *self, guint columns)
 {
     self->terminal = TRUE;
     self->pretended = columns;
+}
+
+static gboolean write_out(out *self)
+{
+    errno = 0;
+    if ((fflush(self->stream) != 0 || ferror(self->stream)) && !self->lost)
+        self->lost = errno ? errno : EIO;
+    return !self->lost;
 }
 
 static void put(out *self, out_style style, const char *text)
@@ -108,7 +117,7 @@ void out_line(out *self, out_style style, const char *format, ...)
     put_format(self, style, format, args);
     va_end(args);
     fputc('\n', self->stream);
-    fflush(self->stream);
+    (void)out_flush(self);
 }
 
 void out_json(out *self, const char *json)
@@ -118,7 +127,7 @@ void out_json(out *self, const char *json)
     out_wipe(self);
     fputs(safe, self->stream);
     fputc('\n', self->stream);
-    fflush(self->stream);
+    (void)out_flush(self);
 }
 
 void out_live(out *self, const char *line)
@@ -131,7 +140,7 @@ void out_live(out *self, const char *line)
     /* The last column stays free: a character there makes some terminals begin a new line. */
     cut = text_cut(safe, out_width(self) - 1);
     fprintf(self->stream, "\r%s\033[K", cut);
-    fflush(self->stream);
+    (void)write_out(self);
     self->live = TRUE;
 }
 
@@ -146,5 +155,10 @@ void out_wipe(out *self)
 gboolean out_flush(out *self)
 {
     out_wipe(self);
-    return fflush(self->stream) == 0 && !ferror(self->stream);
+    return write_out(self);
+}
+
+gboolean out_abandoned(const out *self)
+{
+    return self->lost == EPIPE;
 }

@@ -36,3 +36,5 @@ void out_live(out *self, const char *line);
 void out_wipe(out *self);
 /* Writes out what is buffered. FALSE if any output was lost (a full disk, a closed pipe). */
 gboolean out_flush(out *self);
+/* Was it lost because nobody reads any more, as in "ferry list | head"? That is nobody's mistake. */
+gboolean out_abandoned(const out *self);

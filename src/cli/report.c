@@ -73,6 +73,23 @@ void report_findings(JsonArray *found, out *to)
     table_print(rows, to, 0);
 }
 
+char *report_blocking(JsonArray *found)
+{
+    g_autoptr(GPtrArray) codes = g_ptr_array_new();
+
+    for (guint i = 0; found && i < json_array_get_length(found); i++) {
+        JsonNode *node = json_array_get_element(found, i);
+        JsonObject *finding = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+        const char *code = finding ? string(finding, "code") : NULL;
+
+        if (code && !g_strcmp0(string(finding, "severity"), "blocks") &&
+            !g_ptr_array_find_with_equal_func(codes, code, g_str_equal, NULL))
+            g_ptr_array_add(codes, (char *)code);
+    }
+    g_ptr_array_add(codes, NULL);
+    return codes->len > 1 ? g_strjoinv(", ", (char **)codes->pdata) : NULL;
+}
+
 /* "Converged, VLAN 500", "Converged, VLANs 500, 600" */
 static char *landing_switch(JsonObject *nic)
 {

@@ -7,5 +7,8 @@
 
 /* Those that block come first. Nothing is printed if there are none. */
 void report_findings(JsonArray *found, out *to);
+/* The codes of those that block, each once: "FERRY-2001, FERRY-3004". NULL: none does, or `found` is NULL.
+ * Caller frees. */
+char *report_blocking(JsonArray *found);
 /* {"nics": […], "disks": […]}; `changes` may be NULL. */
 void report_changes(JsonObject *changes, out *to);

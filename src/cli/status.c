@@ -36,9 +36,11 @@ static int show_running(cli *self)
     int status;
     g_autoptr(JsonObject) answer = cli_call(self, "GET", "/v1/migrations", NULL, &status);
     g_autoptr(GError) error = NULL;
-    JsonArray *array;
+    g_autoptr(JsonObject) running = json_object_new();
+    JsonArray *array, *under_way = json_array_new();
     guint shown = 0;
 
+    json_object_set_array_member(running, "migrations", under_way);
     if (!answer)
         return status;
     if (!json_get_array(answer, "migrations", &array, &error))
@@ -50,11 +52,14 @@ static int show_running(cli *self)
                                      : NULL;
         if (!m || migration_has_ended(m))
             continue;
-        if (!cli_print_json(self, m->json))
-            summary_print(m, self->out, now());
-        shown++;
+        json_array_add_object_element(under_way, json_object_ref(m->json));
+        if (self->json)
+            continue;
+        if (shown++)
+            out_line(self->out, OUT_PLAIN, "%s", "");
+        summary_print(m, self->out, now());
     }
-    if (!shown && !self->json)
+    if (!cli_print_json(self, running) && !shown)
         out_line(self->out, OUT_PLAIN,
                  "No move is under way; 'ferry list --all' shows those that were.");
     return CLI_OK;

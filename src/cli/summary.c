@@ -144,7 +144,7 @@ void summary_print(const migration *m, out *to, double now)
         g_autofree char *progress = progress_text(m);
         fact(facts, "phase", progress);
     }
-    if (m->error_text)
+    if (m->error_text && !m->blocked_by) /* else the findings below say it */
         fact(facts, m->error_code ? m->error_code : "error", m->error_text);
     add_times(m, facts, now);
     add_bytes(m, facts);

@@ -175,7 +175,10 @@ void view_end(view *self)
     if (m->findings)
         report_findings(m->findings, owner->err);
     out_text(owner->err, OUT_BAD, "ferry: ");
-    out_line(owner->err, OUT_PLAIN, "the move of %s to %s %s: %s", m->vm, m->peer,
-             !strcmp(m->phase, "cancelled") ? "was cancelled" : "failed",
-             m->error_text ? m->error_text : "ferryd gives no reason");
+    if (m->blocked_by) /* the findings have said it */
+        out_line(owner->err, OUT_PLAIN, CLI_BLOCKED_TEXT, m->vm, m->peer);
+    else
+        out_line(owner->err, OUT_PLAIN, "the move of %s to %s %s: %s", m->vm, m->peer,
+                 !strcmp(m->phase, "cancelled") ? "was cancelled" : "failed",
+                 m->error_text ? m->error_text : "ferryd gives no reason");
 }

@@ -18,6 +18,7 @@ typedef struct {
     view *shown;
     question *asked;
     gboolean interrupted; /* without a person to ask: SIGINT came once */
+    gboolean cancelling;  /* ferryd was asked to, and has not refused */
     int pending;          /* a signal that came before the move was known */
     int status;
 } watch;
@@ -33,7 +34,10 @@ static void detach(watch *self, int number)
 {
     const migration *m = view_latest(self->shown);
 
-    if (m)
+    if (m && self->cancelling)
+        view_say(self->shown,
+                 "the move is being cancelled; 'ferry status %.8s' tells how it has ended", m->id);
+    else if (m)
         view_say(self->shown,
                  "the move goes on without being watched; 'ferry status %.8s --watch' "
                  "shows it again",
@@ -54,6 +58,7 @@ static void cancel(watch *self)
         return;
     }
     view_say(self->shown, "cancelling the move; %s goes on where it is", m->vm);
+    self->cancelling = TRUE;
     follow_cancel_move(self->following, m->id);
 }
 
@@ -95,7 +100,7 @@ static void ask(watch *self)
 
 static void interrupt(watch *self)
 {
-    if (!self->mine || self->interrupted) {
+    if (!self->mine || self->interrupted || self->cancelling) {
         detach(self, SIGINT);
     } else if (self->asked) {
         stop_asking(self);
@@ -188,8 +193,10 @@ static void on_cancel_done(const GError *error, void *user)
 {
     watch *self = user;
 
-    if (error)
-        view_say(self->shown, "the move is not cancelled: %s", error->message);
+    if (!error)
+        return;
+    self->cancelling = FALSE;
+    view_say(self->shown, "the move is not cancelled: %s", error->message);
 }
 
 static const follow_events events = {on_changed, on_away, on_back, on_failed, on_cancel_done};
@@ -220,8 +227,6 @@ static int run(cli *owner, const char *path, JsonObject *request, const char *id
     g_autoptr(GPtrArray) sources = g_ptr_array_new_with_free_func(source_end);
     GSource *tick = g_timeout_source_new_seconds(1);
 
-    /* In "ferry migrate … | tee", Ctrl-C ends tee too: that must not end us before we asked. */
-    signal(SIGPIPE, SIG_IGN);
     self.loop = g_main_loop_new(NULL, FALSE);
     self.shown = view_new(owner);
     listen(sources, SIGINT, on_interrupt, &self);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include <glib-unix.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -72,6 +73,7 @@ int main(int argc, char **argv)
     g_autoptr(GOptionContext) context = g_option_context_new("- Ferry's daemon");
     g_autoptr(GError) error = NULL;
 
+    setlocale(LC_CTYPE, ""); /* --help has characters that are not ASCII */
     signal(SIGPIPE, SIG_IGN);
     umask(022);
     g_option_context_add_main_entries(context, entries, NULL);

@@ -71,6 +71,18 @@ static gboolean vlans(const char *text)
     return *parts != NULL; /* nothing splits into nothing */
 }
 
+gboolean request_check_vm(const char *vm, GError **error)
+{
+    return (plain(vm, NAME_MAX_VM) && !strchr(vm, '/')) ||
+           refuse(error, "'%s' is neither a VM's name nor a UUID", vm);
+}
+
+gboolean request_check_target(const char *target, GError **error)
+{
+    return pki_name_ok(target) ||
+           refuse(error, "'%s' is not the name of a paired host ('ferry peers' lists them)", target);
+}
+
 gboolean request_check_switch(const char *from, const char *to, GError **error)
 {
     /* "network:lan" has no VLANs. */
@@ -210,13 +222,12 @@ request *request_from_json(JsonObject *object, GError **error)
         refuse(error, "\"id\": a UUID is expected");
         return NULL;
     }
-    if (!plain(vm, NAME_MAX_VM) || strchr(vm, '/')) {
-        refuse(error, "\"vm\": the name or UUID of a VM is expected");
+    if (!request_check_vm(vm, error)) {
+        g_prefix_error(error, "\"vm\": ");
         return NULL;
     }
-    if (!pki_name_ok(target)) {
-        refuse(error,
-               "\"target\": the name of a paired host is expected ('ferry peers' lists them)");
+    if (!request_check_target(target, error)) {
+        g_prefix_error(error, "\"target\": ");
         return NULL;
     }
     if (return_of && !g_uuid_string_is_valid(return_of)) {

@@ -36,7 +36,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(request, request_free)
 gboolean request_limits_from_json(JsonObject *object, request_limits *limits, GError **error);
 void request_limits_to_json(const request_limits *limits, JsonObject *object);
 
-/* One rule each of the maps above, wherever it was written. */
+/* Parts of it, wherever they were written: the VM's and the target's name, one rule each of the maps. */
+gboolean request_check_vm(const char *vm, GError **error);
+gboolean request_check_target(const char *target, GError **error);
 gboolean request_check_switch(const char *from, const char *to, GError **error);
 gboolean request_check_storage(const char *from, const char *to, GError **error);
 gboolean request_check_format(const char *from, const char *to, GError **error);

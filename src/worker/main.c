@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <locale.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -398,6 +399,7 @@ int main(int argc, char **argv)
     worker self = {.loop = g_main_loop_new(NULL, FALSE)};
     gboolean ok = FALSE;
 
+    setlocale(LC_CTYPE, ""); /* --help has characters that are not ASCII */
     signal(SIGPIPE, SIG_IGN);
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error)) {

@@ -37,17 +37,24 @@ class Refusals(FerryCase):
             self.alpha.run(["sh", "-c", f"rm -f {IMAGES}/{guest.name}*"])
         self.zulu.run(["sh", "-c", f"rm -rf {SSD}/*"])
 
-    def refuse(self, guest, *options, says, code=None, target="zulu", name=None, runs=True):
-        """The move is refused with these words, by migrate and by compare, and nothing has happened."""
+    def refuse(self, guest, *options, says, code=None, status=None, target="zulu", name=None, runs=True):
+        """The move is refused with these words and this exit status, by migrate and by compare, and nothing
+        has happened."""
         name = name or guest.name
+        statuses = []
         for command in ("migrate", "compare"):
             result = self.alpha.ferry(command, name, target, *options, check=False)
-            self.assertNotEqual(result.returncode, 0, command)
+            statuses.append(result.returncode)
             said = result.stdout + result.stderr
+            self.assertNotIn("[FERRY-", said, "each is said once")
             for words in (says,) if isinstance(says, str) else says:
                 self.assertIn(words, said, f"{command}: {self.story(result)}")
             if code:
                 self.assertIn(code, said, command)
+        self.assertNotEqual(statuses[0], 0)
+        self.assertEqual(statuses[0], statuses[1])
+        if status:
+            self.assertEqual(statuses[0], status)
         if runs:
             self.assertEqual(guest.state(self.alpha), "running")
         for host in (self.alpha, self.zulu):
@@ -56,14 +63,14 @@ class Refusals(FerryCase):
                          getattr(self, "expected_files", ""))
 
     def test_unknown_vm(self):
-        self.refuse(self.guest(), *SWITCHES, *STORAGE, name="nobody",
+        self.refuse(self.guest(), *SWITCHES, *STORAGE, name="nobody", status=3, code="FERRY-1001",
                     says=("no VM \"nobody\"", "virsh list --all"))
 
     def test_unknown_host(self):
         self.refuse(self.guest(), target="nowhere", says=("nowhere", "ferry pair nowhere"))
 
     def test_this_host(self):
-        self.refuse(self.guest(), target="alpha", says=("this host", "another"))
+        self.refuse(self.guest(), target="alpha", says=("this host", "another"), status=2)
 
     def test_unreachable_host(self):
         self.zulu.stop_ferryd()
@@ -72,7 +79,8 @@ class Refusals(FerryCase):
 
     def test_vm_not_running(self):
         guest = self.new_guest("off01", start=False)
-        self.refuse(guest, *SWITCHES, *STORAGE, says=("not running", "virsh start off01"), runs=False)
+        self.refuse(guest, *SWITCHES, *STORAGE, says=("not running", "virsh start off01"), runs=False,
+                    status=3, code="FERRY-1002")
 
     def test_paused_vm(self):
         guest = self.new_guest("paused01")
@@ -173,7 +181,7 @@ class Refusals(FerryCase):
         host.start_libvirt()
 
     def test_disk_format_unknown(self):
-        self.refuse(self.guest(), *SWITCHES, *STORAGE, "--format", "vda=vmdk", says="vmdk")
+        self.refuse(self.guest(), *SWITCHES, *STORAGE, "--format", "vda=vmdk", says=("--format", "vmdk"), status=2)
 
     def test_disk_that_the_vm_does_not_have(self):
         self.refuse(self.guest(), *SWITCHES, *STORAGE, "--format", "vdz=raw", says="vdz")

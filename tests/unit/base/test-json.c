@@ -258,14 +258,14 @@ static void test_findings_round_trip(void)
 
     findings_add(list, 2009, "52:54", NULL, "%s becomes %d", "VLAN", 500);
     g_assert_false(findings_block(list));
-    findings_add(more, 3002, "vda", "make room", "the disk does not fit");
-    findings_add(more, 3001, "vdb", NULL, "it is in use");
+    findings_add(more, 3002, "vda", "Make room.", "The disk does not fit.");
+    findings_add(more, 3001, "vdb", NULL, "It is in use.");
     findings_take(list, more);
     g_assert_cmpuint(more->len, ==, 0);
     g_assert_true(findings_block(list));
     summary = findings_summary(list);
     g_assert_cmpstr(summary, ==,
-                    "the disk does not fit make room [FERRY-3002]; it is in use [FERRY-3001]");
+                    "The disk does not fit. Make room. It is in use.");
 
     array = findings_to_json(list);
     back = findings_from_json(array, &error);
@@ -279,7 +279,7 @@ static void test_findings_round_trip(void)
     g_assert_null(f->fix);
     f = back->pdata[1];
     g_assert_cmpint(f->code, ==, 3002);
-    g_assert_cmpstr(f->fix, ==, "make room");
+    g_assert_cmpstr(f->fix, ==, "Make room.");
 }
 
 static void test_findings_are_validated(void)

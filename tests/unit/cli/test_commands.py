@@ -38,6 +38,13 @@ class Usage(FerryCase):
                             (("migrate", "a", "b", "c"), "was given 3 arguments"),
                             (("migrate", "a", "b", "--switch", "x"), "--switch 'x': OLD=NEW"),
                             (("migrate", "a", "b", "--way-back", "x"), "hours from 0 to 8760"),
+                            (("migrate", "a", "b", "--switch", "x=y:z"), "--switch: 'y:z': behind the colon"),
+                            (("compare", "a", "b", "--storage", "x=y"), "--storage: 'y' is neither"),
+                            (("compare", "a", "b", "--format", "vda=vmdk"), "--format: 'vmdk' is no format"),
+                            (("compare", "a/b", "b"), "'a/b' is neither a VM's name"),
+                            (("compare", "a", "b c"), "'b c' is not the name of a paired host"),
+                            (("return", "a", "--mirror", "synchronous", "--latency-guard", "2"),
+                             "--latency-guard: with --mirror synchronous"),
                             (("set", "web01"), "'set' takes ID SETTING=VALUE..."),
                             (("set", "web01", "speed=1M"), "'speed=1M': bandwidth=RATE or"),
                             (("set", "web01", "bandwidth"), "'bandwidth': bandwidth=RATE or"),
@@ -56,6 +63,11 @@ class Usage(FerryCase):
             self.assertEqual((status, text), (2, ""), (args, errors))
             self.assertIn(words, errors)
             self.assertEqual(errors.count("\n"), 1, errors)
+            status, text, errors = self.ferry(*args, "--json")
+            self.assertEqual((status, errors), (2, ""), args)
+            error = json.loads(text)["error"]
+            self.assertEqual((error["code"], error["findings"]), ("usage", []))
+            self.assertIn(words, error["text"])
         self.assertEqual(self.ferryd.asked, [])
 
     def test_no_ferryd(self):
@@ -147,6 +159,20 @@ class Compare(FerryCase):
         self.ferryd.answers["POST", "/v1/compare"] = (404, refusal("unknown-vm", "There is no web01."))
         status, text, errors = self.ferry("compare", "web01", "zulu")
         self.assertEqual((status, text, errors), (1, "", "ferry: There is no web01.\n"))
+        # With findings they say it, once, and whatever the code the move is not possible as asked.
+        finding = {**BLOCKING, "text": "There is no web01."}
+        self.ferryd.answers["POST", "/v1/compare"] = (
+            404, refusal("unknown-vm", "There is no web01.", [finding]))
+        status, text, errors = self.ferry("compare", "web01", "zulu")
+        self.assertEqual((status, text), (3, ""))
+        self.assertEqual(errors.count("There is no web01."), 1)
+        self.assertTrue(errors.endswith("\nferry: not possible as asked: fix what blocks it\n"), errors)
+        error = json.loads(self.ferry("compare", "web01", "zulu", "--json")[1])["error"]
+        self.assertEqual((error["text"], error["findings"]), ("There is no web01.", [finding]))
+
+    def test_what_only_ferryd_knows_is_wrong_usage(self):
+        self.ferryd.answers["POST", "/v1/compare"] = (400, refusal("bad-request", "zulu is this host."))
+        self.assertEqual(self.ferry("compare", "web01", "zulu"), (2, "", "ferry: zulu is this host.\n"))
 
 
 class Moves(FerryCase):
@@ -168,6 +194,20 @@ class Moves(FerryCase):
         self.assertEqual(len(self.ferry("list", "--all")[1].splitlines()), 1)
         status, text, _ = self.ferry("list", "--json")
         self.assertEqual(json.loads(text), {"migrations": [running, ended]})
+        refused = {**MOVE, "phase": "failed", "error": {"code": "not-running", "text": "All in full."},
+                   "findings": [BLOCKING, BLOCKING, {**BLOCKING, "code": "FERRY-3004"}]}
+        self.ferryd.answers["GET", "/v1/migrations"] = (200, {"migrations": [refused]})
+        self.assertTrue(self.ferry("list")[1].endswith("  blocked by FERRY-2001, FERRY-3004\n"))
+
+    def test_nobody_reads(self):
+        """As in 'ferry list | head': many moves, and a reader that goes away."""
+        self.ferryd.answers["GET", "/v1/migrations"] = (200, {"migrations": [MOVE] * 1000})
+        for args in (("list",), ("list", "--json"), ("help",)):
+            read_end, write_end = os.pipe()
+            os.close(read_end)
+            with os.fdopen(write_end, "wb") as stdout:
+                run = self.start(*args, stdout=stdout)
+            self.assertEqual((run.end(), run.said(0)), (0, ""), args)
 
     def test_status_of_one(self):
         self.ferryd.change(phase="mirroring", changes=CHANGES,
@@ -185,7 +225,10 @@ class Moves(FerryCase):
                  "peer-error  The disk is full.\n"),
                 ({"phase": "failed", "error": {"code": "blocked", "text": "No."},
                   "findings": [BLOCKING]}, 3, "Fix: Add --switch"),
-                ({"phase": "cancelled", "error": {"code": "cancelled", "text": "By you."}}, 5, "By you.")):
+                ({"phase": "failed", "error": {"code": "not-running", "text": "It is off."},
+                  "findings": [BLOCKING]}, 3, "Fix: Add --switch"),
+                ({"phase": "cancelled", "error": {"code": "cancelled", "text": "By you."}, "findings": []},
+                 5, "By you.")):
             self.ferryd.change(**members)
             status, text, _ = self.ferry("status", ID)
             self.assertEqual(status, expected)
@@ -196,9 +239,12 @@ class Moves(FerryCase):
             MOVE, {**MOVE, **COMPLETED}]})
         status, text, _ = self.ferry("status")
         self.assertEqual((status, text.count("web01")), (0, 1))
+        self.assertEqual(json.loads(self.ferry("status", "--json")[1]), {"migrations": [MOVE]})
+        self.ferryd.answers["GET", "/v1/migrations"] = (200, {"migrations": [MOVE, MOVE]})
+        self.assertEqual(self.ferry("status")[1].count("\n\nweb01 -> zulu: queued\n"), 1)
         self.ferryd.answers["GET", "/v1/migrations"] = (200, {"migrations": []})
         self.assertIn("No move is under way", self.ferry("status")[1])
-        self.assertEqual(self.ferry("status", "--json")[:2], (0, ""))
+        self.assertEqual(json.loads(self.ferry("status", "--json")[1]), {"migrations": []})
 
     def test_names_are_escaped_in_paths(self):
         path = "/v1/migrations/a%2Fb%20%C3%A9%3Fall"

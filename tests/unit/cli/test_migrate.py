@@ -105,14 +105,18 @@ class InPipe(MigrateCase):
         self.assertFalse([path for method, path, _ in self.ferryd.asked if method == "GET"])
 
     def test_refused_at_once(self):
-        for status, code, expected in ((404, "unknown-vm", 1), (409, "blocked", 3), (503, "busy", 1)):
-            self.ferryd.answers["POST", "/v1/migrations"] = (
-                status, refusal(code, "No, because.", [BLOCKING]))
+        for status, code, found, expected, words in (
+                (404, "unknown-vm", [BLOCKING], 3, "ferry: not possible as asked: fix what blocks it\n"),
+                (409, "blocked", [BLOCKING], 3, "ferry: not possible as asked: fix what blocks it\n"),
+                (400, "bad-request", [], 2, "ferry: No, because.\n"),
+                (503, "busy", [], 1, "ferry: No, because.\n")):
+            self.ferryd.answers["POST", "/v1/migrations"] = (status, refusal(code, "No, because.", found))
             run = self.migrate()
             self.assertEqual((run.end(), run.text), (expected, ""))
-            self.assertIn("FERRY-2001  blocks", run.errors)
-            self.assertIn("Fix: Add --switch", run.errors)
-            self.assertTrue(run.errors.endswith("ferry: No, because.\n"))
+            self.assertEqual(run.errors.count("FERRY-2001  blocks"), len(found))
+            self.assertEqual(run.errors.count("Fix: Add --switch"), len(found))
+            self.assertTrue(run.errors.endswith(words))
+            self.assertEqual(run.errors.count("No, because."), 0 if found else 1)
 
     def test_ends_badly(self):
         for members, status, words in (
@@ -120,6 +124,9 @@ class InPipe(MigrateCase):
                  "the move of web01 to zulu failed: The disk is full.\n"),
                 ({"phase": "failed", "error": {"code": "blocked", "text": "No."},
                   "findings": [BLOCKING]}, 3, "Fix: Add --switch"),
+                ({"phase": "failed", "error": {"code": "not-running", "text": "It is off."},
+                  "findings": [BLOCKING]}, 3,
+                 "ferry: web01 cannot move to zulu as asked: fix what blocks it.\n"),
                 (CANCELLED, 5, "the move of web01 to zulu was cancelled: It was cancelled here.\n")):
             self.ferryd.change(phase="queued", error=None, findings=[])
             run = self.migrate()
@@ -183,7 +190,9 @@ class Signals(MigrateCase):
         run.wait_for("cancelling")
         run.signal(signal.SIGINT)
         self.assertEqual(run.end(), 130)
-        self.assertIn("'ferry status 5d0f1234 --watch'", run.errors)
+        self.assertIn("the move is being cancelled; 'ferry status 5d0f1234' tells how it has ended\n",
+                      run.errors)
+        self.assertNotIn("goes on without", run.errors)
 
     def test_interrupt_after_the_commit_changes_nothing(self):
         for phase in ("committing", "cleaning"):
@@ -310,6 +319,15 @@ class OnTerminal(MigrateCase):
         self.wait_asked(*CANCEL)
         self.ferryd.change(**CANCELLED)
         self.assertEqual(run.end(), 5)
+
+    def test_ctrl_c_after_abort(self):
+        run = self.asked()
+        run.type("a\n")
+        self.wait_asked(*CANCEL)
+        run.type("\x03")
+        self.assertEqual(run.end(), 130)
+        self.assertIn("the move is being cancelled; 'ferry status 5d0f1234'", run.text)
+        self.assertNotIn("goes on without", run.text)
 
     def test_ask_and_detach(self):
         run = self.asked()

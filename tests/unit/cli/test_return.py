@@ -62,7 +62,11 @@ class Commit(FerryCase):
         status, _, errors = self.ferry("commit", "web01")
         self.assertEqual(status, 2)
         self.assertIn("say --yes", errors)
-        self.assertEqual(self.ferryd.asked, [])
+        self.assertEqual(self.ferryd.requests("DELETE", WAY), [])
+        # What is not there needs nobody's leave.
+        answer = (404, refusal("no-way-back", "Ferry has not moved web01."))
+        self.ferryd.answers["GET", WAY] = self.ferryd.answers["DELETE", WAY] = answer
+        self.assertEqual(self.ferry("commit", "web01"), (1, "", "ferry: Ferry has not moved web01.\n"))
 
     def test_a_person_is_asked(self):
         for answer, ends, asked in (("n", 5, 0), ("x\ny", 0, 1)):
