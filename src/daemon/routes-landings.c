@@ -149,6 +149,29 @@ static void unknown(exchange *x, const char *id)
     exchange_fail(x, 404, "unknown-migration", "there is no landing %.36s of yours here", id);
 }
 
+/* How far one is, for a source that has lost its data connections. */
+void routes_landing(exchange *x, gpointer user)
+{
+    static const char *const members[] = {"phase", "settled", "error", NULL};
+    ferryd *self = user;
+    g_autoptr(journal_entry) entry = NULL;
+    g_autofree char *id = NULL;
+    landing_state state = look(self, x, &id, &entry);
+    g_autoptr(JsonObject) known = state == NOT_THEIRS ? NULL : moves_find(self->known, id, NULL);
+    JsonObject *body;
+
+    if (!known) {
+        unknown(x, id);
+        return;
+    }
+    body = json_object_new();
+    for (const char *const *member = members; *member; member++)
+        if (json_object_has_member(known, *member))
+            json_object_set_member(body, *member,
+                                   json_node_copy(json_object_get_member(known, *member)));
+    exchange_answer(x, 200, body);
+}
+
 void routes_end_landing(exchange *x, gpointer user)
 {
     ferryd *self = user;

@@ -19,6 +19,7 @@ const server_route routes_table[] = {
     {"POST", "/v1/pairing", ROUTE_LOCAL, routes_token},
     {"POST", "/v1/pair", ROUTE_STRANGER, routes_be_paired},
     {"POST", "/v1/landings", ROUTE_PEER, routes_land},
+    {"GET", "/v1/landings/*", ROUTE_PEER, routes_landing},
     {"DELETE", "/v1/landings/*", ROUTE_PEER, routes_end_landing},
     {"POST", "/v1/landings/*/commit", ROUTE_PEER, routes_commit_landing},
     {0},

@@ -25,6 +25,7 @@ void routes_way_back(exchange *x, gpointer user);
 void routes_end_way_back(exchange *x, gpointer user);
 /* routes-landings.c */
 void routes_land(exchange *x, gpointer user);
+void routes_landing(exchange *x, gpointer user);
 void routes_end_landing(exchange *x, gpointer user);
 void routes_commit_landing(exchange *x, gpointer user);
 /* routes-peers.c */

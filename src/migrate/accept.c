@@ -8,13 +8,15 @@
 #include "base/log.h"
 #include "migrate/control.h"
 #include "migrate/insist.h"
+#include "migrate/settle.h"
 #include "migrate/wayback.h"
 
 #define LOG_AREA "accept"
 
-#define PROOF_PAUSE   (100 * 1000)
-#define PROOF_TIMEOUT (30 * G_TIME_SPAN_SECOND)
-#define RESUME_TRIES  5
+#define LOOK_PAUSE       (100 * 1000) /* µs, between looks at a guest that settles */
+#define AGENT_PAUSE      (2 * G_TIME_SPAN_SECOND)
+#define AGENT_PATIENCE_S 1
+#define RESUME_TRIES     5
 
 /* The loaded guest, if it is there and stopped; one that runs is not ours to touch. */
 static virt_domain *find_paused(target *self, GError **error)
@@ -181,32 +183,24 @@ gboolean accept_commit(target *self)
     return FALSE;
 }
 
-/* vCPU time that advances: the guest has executed instructions here. */
-static gboolean see_running(target *self, GError **error)
-{
-    g_autoptr(virt_domain) guest = virt_domain_find_uuid(self->host, self->asked->machine->uuid, error);
-    gint64 deadline = g_get_monotonic_time() + PROOF_TIMEOUT;
-    guint64 first, now;
-
-    if (!guest || !virt_domain_cpu_time(guest, &first, error))
-        return FALSE;
-    do {
-        g_usleep(PROOF_PAUSE);
-        if (!virt_domain_cpu_time(guest, &now, error))
-            return FALSE;
-    } while (now == first && g_get_monotonic_time() < deadline);
-    if (now == first)
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s uses no CPU time",
-                    virt_domain_name(guest));
-    return now != first;
-}
-
 static gboolean define(void *user, GError **error)
 {
     target *self = user;
 
     return !self->made->persistent_xml ||
-           virt_host_define(self->host, self->made->persistent_xml, self->asked->autostart, error);
+           virt_host_define(self->host, self->made->persistent_xml, FALSE, error);
+}
+
+/* Only one that has settled: of one that has died somebody decides which copy goes on. */
+static gboolean set_autostart(void *user, GError **error)
+{
+    target *self = user;
+    g_autoptr(virt_domain) guest = NULL;
+
+    if (!self->made->persistent_xml || !self->asked->autostart)
+        return TRUE;
+    guest = virt_domain_find_uuid(self->host, self->asked->machine->uuid, error);
+    return guest && virt_domain_set_autostart(guest, TRUE, error);
 }
 
 /* Resumed already, as a rule; after a crash perhaps not yet. Gone: this host went down, and it is defined again, shut off. */
@@ -226,18 +220,99 @@ static gboolean ensure_running(void *user, GError **error)
     return state != VIRT_PAUSED || virt_domain_resume(guest, error);
 }
 
-void accept_settle(target *self)
-{
-    g_autoptr(GError) error = NULL;
-    gboolean alive;
+typedef struct {
+    target *self;
+    settle course;
+    gint64 agent_at;  /* monotonic µs: when its agent is asked next */
+    gboolean answers; /* it has */
+    const char *name;
+    virt_life life;   /* the last look */
+} watching;
 
-    insist(self->status, ensure_running, reopen, self);
-    alive = see_running(self, &error);
+static gboolean look(void *user, GError **error)
+{
+    watching *w = user;
+    g_autoptr(virt_domain) guest =
+        virt_domain_find_uuid(w->self->host, w->self->asked->machine->uuid, error);
+    gint64 now = g_get_monotonic_time();
+
+    if (!guest && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        g_clear_error(error);
+        w->life = (virt_life){.state = VIRT_SHUT_OFF, .dead = TRUE, .how = "was gone"};
+        return TRUE;
+    }
+    if (!guest || !virt_domain_life(guest, &w->life, error))
+        return FALSE;
+    if (w->life.state == VIRT_RUNNING && !w->answers && now >= w->agent_at) {
+        w->answers = virt_domain_answers(guest, AGENT_PATIENCE_S);
+        w->agent_at = g_get_monotonic_time() + AGENT_PAUSE;
+    }
+    return TRUE;
+}
+
+static void look_once_more(void *user)
+{
+    reopen(((watching *)user)->self);
+}
+
+/* What is shown meanwhile. */
+static void show_course(watching *w, settle_verdict now)
+{
+    g_autofree char *text = NULL;
+
+    if (now == SETTLE_STILL)
+        text = g_strdup_printf("settling: %s %s: 'virsh resume' it, so that this move can complete", w->name,
+                               w->life.how ? w->life.how : "does not run");
+    else
+        text = g_strdup_printf("settling: %s has to be seen running for %u s", w->name,
+                               w->self->work->conf->settle);
+    status_set_waiting(w->self->status, text);
+}
+
+/* Does it go on running? FALSE: it is dead, and the status says how. */
+static gboolean has_settled(target *self)
+{
+    watching w = {.self = self,
+                  .course.span = (gint64)self->work->conf->settle * G_TIME_SPAN_SECOND,
+                  .name = self->asked->machine->name};
+    gint64 began = g_get_monotonic_time();
+    settle_verdict now;
+
+    for (;;) {
+        insist(self->status, look, look_once_more, &w);
+        now = settle_look(&w.course, &w.life, w.answers, g_get_monotonic_time());
+        if (now == SETTLE_ALIVE || now == SETTLE_DEAD)
+            break;
+        show_course(&w, now);
+        g_usleep(LOOK_PAUSE);
+    }
+    status_set_waiting(self->status, NULL);
+    if (now == SETTLE_DEAD)
+        status_set_error(self->status, "guest-died",
+                         "%s was started here and %s %.0f s later: 'virsh start %s' starts it again on its disks here; %s "
+                         "keeps those it had at the switchover",
+                         w.name, w.life.how,
+                         (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC, w.name, self->peer);
+    if (now == SETTLE_DEAD && self->session)
+        (void)control_send(self->session, CONTROL_DIED, w.life.how, NULL);
+    return now == SETTLE_ALIVE;
+}
+
+gboolean accept_settle(target *self)
+{
+    gboolean alive = status_get_settled(self->status) == SETTLED_ALIVE;
+
+    if (!alive) {
+        insist(self->status, ensure_running, reopen, self);
+        insist(self->status, define, reopen, self);
+        alive = has_settled(self);
+        status_set_settled(self->status, alive ? SETTLED_ALIVE : SETTLED_DEAD);
+    }
     if (!alive)
-        log_warning("%s", error->message);
-    else if (self->session)
+        return FALSE;
+    insist(self->status, set_autostart, reopen, self);
+    wayback_supersede(self->work, self->asked->machine->uuid, self->peer);
+    if (self->session)
         (void)control_send(self->session, CONTROL_ALIVE, NULL, NULL);
-    insist(self->status, define, reopen, self);
-    if (alive)
-        wayback_supersede(self->work, self->asked->machine->uuid, self->peer);
+    return TRUE;
 }

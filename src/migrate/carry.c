@@ -76,8 +76,12 @@ static void on_control(const char *text, size_t length, void *user)
         self->said = VERDICT_STARTED;
     else if (message->op == CONTROL_REFUSED && committed && self->said == VERDICT_NONE)
         self->said = VERDICT_REFUSED;
-    else if (message->op == CONTROL_ALIVE)
-        self->alive = TRUE;
+    else if (message->op == CONTROL_ALIVE && committed && self->proof == SETTLED_UNKNOWN)
+        self->proof = SETTLED_ALIVE;
+    else if (message->op == CONTROL_DIED && committed && self->proof == SETTLED_UNKNOWN) {
+        self->proof = SETTLED_DEAD;
+        self->died = g_steal_pointer(&message->text);
+    }
     source_leave_word(self);
     if (message->op == CONTROL_ABORT && !committed) {
         status_set_error(self->status, "peer-error", "%s ended the move: %s", self->asked->target,

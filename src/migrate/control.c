@@ -20,6 +20,7 @@ static const struct {
     [CONTROL_STARTED] = {"started", FALSE, TRUE, NULL},
     [CONTROL_REFUSED] = {"refused", FALSE, TRUE, "why"},
     [CONTROL_ALIVE] = {"alive", FALSE, TRUE, NULL},
+    [CONTROL_DIED] = {"died", FALSE, TRUE, "why"},
     [CONTROL_RATE] = {"rate", TRUE, TRUE, NULL},
     [CONTROL_ABORT] = {"abort", TRUE, TRUE, "why"},
 };

@@ -7,7 +7,8 @@
  *                      rate {bytes}     the most this move could use: what is left goes to others
  *   target -> source   started          durably accepted; the guest runs
  *                      refused {why}    durably refused: the source may go on
- *                      alive            the guest's vCPU time has advanced
+ *                      alive            the guest has been seen running for `settle` seconds
+ *                      died {why}       it was started and is dead: crashed, shut off, …
  *                      rate {bytes}     the target's share for this move: the source keeps to it
  *   both               abort {why}      before the commit only: this side ends the move
  */
@@ -20,6 +21,7 @@ typedef enum {
     CONTROL_STARTED,
     CONTROL_REFUSED,
     CONTROL_ALIVE,
+    CONTROL_DIED,
     CONTROL_RATE,
     CONTROL_ABORT
 } control_op;
@@ -28,7 +30,7 @@ typedef enum {
 
 typedef struct {
     control_op op;
-    char *text;    /* commit: the token; refused, abort: why; else NULL */
+    char *text;    /* commit: the token; refused, died, abort: why; else NULL */
     guint64 bytes; /* rate: a second, up to RATE_MAX; 0: no limit */
 } control_message;
 

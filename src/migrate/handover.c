@@ -23,7 +23,7 @@
 #define NO_LINK_US (5 * G_USEC_PER_SEC)
 #define LOOK_PAUSE G_USEC_PER_SEC
 
-static gboolean has_link(source *self)
+gboolean handover_has_link(source *self)
 {
     session_stats stats;
 
@@ -37,7 +37,7 @@ static verdict wait_for_answer(source *self)
     verdict said;
 
     g_mutex_lock(&self->lock);
-    while (self->said == VERDICT_NONE && self->session && !self->session_over && has_link(self))
+    while (self->said == VERDICT_NONE && self->session && !self->session_over && handover_has_link(self))
         g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + LOOK_PAUSE);
     said = self->said;
     g_mutex_unlock(&self->lock);

@@ -77,26 +77,34 @@ gboolean peer_call(const job *work, const char *peer, const char *method, const 
     return TRUE;
 }
 
+/* The answer is not the one that was hoped for. */
+static void set_refused(const char *peer, int code, JsonObject *answer, GError **error)
+{
+    const char *text;
+    JsonObject *said;
+
+    if (answer && json_get_object(answer, "error", &said, NULL) &&
+        json_get_string(said, "text", &text, NULL))
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", peer, text);
+    else
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s answered with HTTP status %d", peer,
+                    code);
+}
+
 gboolean peer_commit(const job *work, const char *peer, const char *id, const char *token,
                      gboolean *started, GError **error)
 {
     g_autofree char *path = g_strdup_printf("/v1/landings/%s/commit", id);
     g_autoptr(JsonObject) body = json_object_new();
     g_autoptr(JsonObject) answer = NULL;
-    const char *decision, *text;
-    JsonObject *said;
+    const char *decision;
     int code;
 
     json_object_set_string_member(body, "token", token);
     if (!peer_call(work, peer, "POST", path, body, &code, &answer, error))
         return FALSE;
     if (code != 200) {
-        if (answer && json_get_object(answer, "error", &said, NULL) &&
-            json_get_string(said, "text", &text, NULL))
-            g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", peer, text);
-        else
-            g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s answered with HTTP status %d",
-                        peer, code);
+        set_refused(peer, code, answer, error);
         return FALSE;
     }
     if (!json_get_string(answer, "decision", &decision, error))
@@ -107,6 +115,31 @@ gboolean peer_commit(const job *work, const char *peer, const char *id, const ch
                     decision);
         return FALSE;
     }
+    return TRUE;
+}
+
+gboolean peer_proof(const job *work, const char *peer, const char *id, gboolean *alive, char **why,
+                    GError **error)
+{
+    g_autofree char *path = g_strdup_printf("/v1/landings/%s", id);
+    g_autoptr(JsonObject) answer = NULL;
+    JsonObject *said;
+    const char *text;
+    int code;
+
+    if (!peer_call(work, peer, "GET", path, NULL, &code, &answer, error))
+        return FALSE;
+    if (code != 200) {
+        set_refused(peer, code, answer, error);
+        return FALSE;
+    }
+    if (!json_get_bool(answer, "settled", alive, NULL)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY, "%s is still watching it", peer);
+        return FALSE;
+    }
+    if (!*alive && json_get_object(answer, "error", &said, NULL) &&
+        json_get_string(said, "text", &text, NULL))
+        *why = g_strdup(text);
     return TRUE;
 }
 

@@ -16,5 +16,9 @@ int peer_status_of_code(const char *code);
 /* Sends the token and asks what was decided. FALSE: no answer, or not a final one. */
 gboolean peer_commit(const job *work, const char *peer, const char *id, const char *token,
                      gboolean *started, GError **error);
+/* What has become of a guest that was given to the peer: *alive, and *why if it has died (caller frees). FALSE: no answer, or
+ * nothing is known yet. */
+gboolean peer_proof(const job *work, const char *peer, const char *id, gboolean *alive, char **why,
+                    GError **error);
 /* Ends a landing before its commit; best effort. */
 void peer_end_landing(const job *work, const char *peer, const char *id);

@@ -20,7 +20,7 @@ static const struct {
     [PHASE_SYNCHRONIZING] = {"synchronizing", TO(SWITCHING) | OUT, TRUE},
     [PHASE_SWITCHING] = {"switching", TO(COMMITTING) | OUT, TRUE},
     [PHASE_COMMITTING] = {"committing", TO(CLEANING) | TO(FAILED), FALSE},
-    [PHASE_CLEANING] = {"cleaning", TO(COMPLETED), FALSE},
+    [PHASE_CLEANING] = {"cleaning", TO(COMPLETED) | TO(FAILED), FALSE},
     [PHASE_COMPLETED] = {"completed", 0, FALSE},
     [PHASE_FAILED] = {"failed", 0, FALSE},
     [PHASE_CANCELLED] = {"cancelled", 0, FALSE},

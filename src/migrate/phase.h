@@ -5,7 +5,8 @@
  *     │  ▲______│____________│ (target busy)│             │              │            │
  *     └─────────┴────────────┴──────────────┴─────────────┴──────────────┴────────────┴─► failed, cancelled
  *
- * committing leads to failed only when the target has durably refused.
+ * committing leads to failed only when the target has durably refused, cleaning only when the guest has died at the
+ * target before it was seen running for long enough.
  */
 #pragma once
 #include <glib.h>

@@ -30,7 +30,8 @@ struct source {
     gboolean moving; /* move_run is under way: it can be aborted */
     gboolean session_over;
     verdict said;
-    gboolean alive;      /* the target has seen the guest run */
+    status_settled proof; /* what the target says of the guest since then */
+    char *died;           /* how, if it has; NULL: it has not, or nothing is known */
     gint64 suspended_at; /* monotonic µs; 0: the guest has not been stopped */
 };
 
@@ -42,8 +43,13 @@ gboolean handover_judge(const rpc_packet *packet, rpc_direction direction, void 
  * guest here is gone on return of VERDICT_STARTED, and may go on after VERDICT_REFUSED. */
 verdict handover_settle(source *self, const char *token);
 
-/* The target has the guest: removes the definition, keeps or deletes the disks, tells the target. Tries for ever. */
-void wayback_clean(source *self);
+/* The target has the guest: removes the definition, keeps or deletes the disks, tells the target. Tries for ever. FALSE: the guest
+ * has died there, and the status's error says so. */
+gboolean wayback_clean(source *self);
+/* proof.c: waits, for as long as it takes, until the target has seen the guest run, or die (then it says how in ->died). */
+status_settled proof_wait(source *self);
+/* Can the session still bring an answer? Lock held or not. */
+gboolean handover_has_link(source *self);
 
 /* Unlocks after something guarded has changed, and wakes whoever waits for it. */
 void source_leave_word(source *self);

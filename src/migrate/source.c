@@ -49,6 +49,7 @@ void source_free(source *self)
     virt_host_close(self->host);
     landing_request_free(self->landing);
     landing_answer_free(self->landed);
+    g_free(self->died);
     status_free(self->status);
     g_mutex_clear(&self->lock);
     g_cond_clear(&self->changed);
@@ -333,12 +334,13 @@ void source_finish(source *self, gboolean moved)
 {
     session_stats stats;
     GError *error = NULL;
+    gboolean good = FALSE;
 
     throttle_rest(self->throttle);
     if (moved)
         (void)status_advance(self->status, PHASE_CLEANING, NULL);
     if (moved)
-        wayback_clean(self);
+        good = wayback_clean(self);
     else
         take_back(self);
     if (self->session) {
@@ -346,7 +348,7 @@ void source_finish(source *self, gboolean moved)
         status_set_session(self->status, &stats);
     }
     job_remove_sockets(self->work);
-    if (!status_end(self->status, moved, &error)) {
+    if (!status_end(self->status, good, &error)) {
         log_error("%s", error->message);
         g_clear_error(&error);
     }

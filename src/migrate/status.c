@@ -30,6 +30,7 @@ struct status {
     session_stats stats;
     status_limits limits;
     gint64 blackout; /* µs, -1: not known */
+    status_settled settled;
     JsonObject *changes, *way_back;
     findings *found;
     char *error_code, *error_text;
@@ -167,6 +168,24 @@ static JsonObject *error_json(const status *self)
     return e;
 }
 
+static void set_settled(JsonObject *object, status_settled settled)
+{
+    if (settled == SETTLED_UNKNOWN)
+        json_object_set_null_member(object, "settled");
+    else
+        json_object_set_boolean_member(object, "settled", settled == SETTLED_ALIVE);
+}
+
+static status_settled settled_in(const char *text)
+{
+    g_autoptr(JsonObject) object = text ? json_parse(text, -1, NULL) : NULL;
+    gboolean alive;
+
+    if (!object || !json_get_bool(object, "settled", &alive, NULL))
+        return SETTLED_UNKNOWN;
+    return alive ? SETTLED_ALIVE : SETTLED_DEAD;
+}
+
 static JsonObject *to_json(const status *self)
 {
     JsonObject *o = json_object_new();
@@ -192,6 +211,7 @@ static JsonObject *to_json(const status *self)
         json_object_set_double_member(o, "blackout_ms", (double)self->blackout / 1000);
     else
         json_object_set_null_member(o, "blackout_ms");
+    set_settled(o, self->settled);
     if (self->ended)
         json_object_set_double_member(o, "total_seconds",
                                       (double)(self->ended - self->began) / G_USEC_PER_SEC);
@@ -251,6 +271,7 @@ gboolean status_restore(status *self, const journal_entry *entry, GError **error
     self->decision = entry->decision;
     self->began = entry->began;
     self->phase_began = entry->changed;
+    self->settled = settled_in(entry->status);
     unlock_changed(self);
     return TRUE;
 }
@@ -454,6 +475,30 @@ gboolean status_end(status *self, gboolean success, GError **error)
                    error);
     unlock_changed(self);
     return ok;
+}
+
+void status_set_settled(status *self, status_settled settled)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_mutex_lock(&self->lock);
+    self->settled = settled;
+    if (self->setup.journal) {
+        g_autofree char *text = to_text(self);
+        if (!journal_set_phase(self->setup.journal, self->id, phase_name(self->now), text, &error))
+            log_warning("%s", error->message);
+    }
+    unlock_changed(self);
+}
+
+status_settled status_get_settled(status *self)
+{
+    status_settled settled;
+
+    g_mutex_lock(&self->lock);
+    settled = self->settled;
+    g_mutex_unlock(&self->lock);
+    return settled;
 }
 
 void status_set_waiting(status *self, const char *text)

@@ -63,6 +63,12 @@ gboolean status_has_error(status *self);
 /* The end: completed, or cancelled if it was, or failed with what status_set_error said. Journaled as ended. */
 gboolean status_end(status *self, gboolean success, GError **error);
 
+/* What became of the guest at the target: seen running for as long as it takes, or dead. Written down with the phase, for who
+ * recovers; where that fails it is only shown. */
+typedef enum { SETTLED_UNKNOWN, SETTLED_ALIVE, SETTLED_DEAD } status_settled;
+void status_set_settled(status *self, status_settled settled);
+status_settled status_get_settled(status *self);
+
 void status_set_waiting(status *self, const char *text); /* NULL: for nothing */
 void status_set_vm(status *self, const char *name, const char *uuid);
 void status_set_progress(status *self, guint64 done, guint64 total); /* bytes of this phase; rate and ETA follow */

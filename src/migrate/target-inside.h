@@ -50,8 +50,9 @@ gboolean intake_verify(target *self, GError **error);
 gboolean accept_commit(target *self);
 /* Refuses for good: records it, destroys what was loaded, tells whoever asks. May be repeated. */
 void accept_refuse(target *self, const char *why);
-/* The guest is ours: makes sure it runs, sees it run, makes its definition. Tries for ever. */
-void accept_settle(target *self);
+/* The guest is ours: makes sure it runs, makes its definition, and watches it until it has been seen running for long
+ * enough. FALSE: it has died before, and the status's error says how. Tries for ever. */
+gboolean accept_settle(target *self);
 
 /* Unlocks after something guarded has changed, and wakes whoever waits for it. */
 void target_leave_word(target *self);

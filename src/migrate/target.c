@@ -414,12 +414,13 @@ static void show_way_back(target *self)
 
 /* The guest is ours. The source may still want to hear so, and says when it is tidy; if it cannot, we end all the same:
  * it will ask our journal. */
-static void complete(target *self)
+static gboolean complete(target *self)
 {
     gint64 deadline;
+    gboolean alive;
 
     (void)status_advance(self->status, PHASE_CLEANING, NULL);
-    accept_settle(self);
+    alive = accept_settle(self);
     /* They have served. */
     seeding_keep_landed(self->work->conf, self->peer, self->asked->machine->uuid, 0);
     show_way_back(self);
@@ -429,15 +430,17 @@ static void complete(target *self)
            g_cond_wait_until(&self->changed, &self->lock, deadline))
         ;
     g_mutex_unlock(&self->lock);
+    return alive;
 }
 
 void target_finish(target *self, gboolean ours)
 {
     session_stats stats;
     g_autoptr(GError) error = NULL;
+    gboolean good = FALSE;
 
     if (ours)
-        complete(self);
+        good = complete(self);
     else if (self->prepared && !self->settled)
         accept_refuse(self, status_is_cancelled(self->status) ? "the move was cancelled"
                                                               : "the landing has failed");
@@ -453,7 +456,7 @@ void target_finish(target *self, gboolean ours)
     if (!ours)
         abandon_landing(self);
     job_remove_sockets(self->work);
-    if (!status_end(self->status, ours, &error))
+    if (!status_end(self->status, good, &error))
         log_error("%s", error->message);
 }
 

@@ -5,6 +5,7 @@
  *   target.c   the order of things: plan, prepare, wait for what comes, accept or refuse, tidy
  *   intake.c   what the disks' streams are written to, and whether it is what was sent
  *   accept.c   the commit: durable accept, start, proof of life; or durable refusal
+ *   settle.c   when a guest counts as running
  *   abandon.c  what becomes of the disks of a landing that failed
  */
 #pragma once

@@ -22,8 +22,7 @@
 
 #define LOG_AREA "cleaning"
 
-#define PROOF_TIMEOUT    (60 * G_TIME_SPAN_SECOND)
-#define KEEP_WITHOUT_PROOF 24 /* hours, when deletion was asked for and the proof did not come */
+#define KEEP_WITHOUT_PROOF 24 /* hours, when deletion was asked for and the guest has died */
 #define FINISH_TIMEOUT_MS 5000
 
 static char *kept_name(const source *self, const char *path)
@@ -125,20 +124,6 @@ static gboolean retire(void *user, GError **error)
     return TRUE;
 }
 
-static gboolean wait_for_proof(source *self)
-{
-    gint64 deadline = g_get_monotonic_time() + PROOF_TIMEOUT;
-    gboolean alive;
-
-    g_mutex_lock(&self->lock);
-    while (!self->alive && !self->session_over && self->session)
-        if (!g_cond_wait_until(&self->changed, &self->lock, deadline))
-            break;
-    alive = self->alive;
-    g_mutex_unlock(&self->lock);
-    return alive;
-}
-
 static gboolean delete_disks(void *user, GError **error)
 {
     source *self = user;
@@ -164,26 +149,33 @@ static gboolean delete_disks(void *user, GError **error)
     return TRUE;
 }
 
-void wayback_clean(source *self)
+/* Both ways out, for somebody who has to choose. */
+static void say_died(source *self, gint64 hours)
+{
+    status_set_error(self->status, "guest-died",
+                     "%s was started at %s and %s before it had been seen running for long enough: 'virsh start' there "
+                     "starts it again on its disks there; the disks it had here at the switchover are kept for %"
+                     G_GINT64_FORMAT " hours",
+                     self->landing->machine->name, self->asked->target, self->died, hours);
+}
+
+gboolean wayback_clean(source *self)
 {
     gint64 asked = self->asked->way_back >= 0 ? self->asked->way_back : self->work->conf->way_back;
     retirement all = {.self = self, .hours = asked > 0 ? asked : KEEP_WITHOUT_PROOF};
+    gboolean alive;
 
     insist(self->status, retire, NULL, &all);
-    if (!wait_for_proof(self)) {
-        g_autoptr(findings) found = findings_new();
-        findings_add(found, 1090, self->landing->machine->name,
-                     "Look at it there with 'virsh dominfo'; the disks here are kept.",
-                     "%s has accepted and started the VM, but has not yet seen it run.",
-                     self->asked->target);
-        status_take_findings(self->status, found);
-    } else if (asked == 0) {
+    alive = proof_wait(self) == SETTLED_ALIVE;
+    if (!alive)
+        say_died(self, all.hours);
+    else if (asked == 0)
         insist(self->status, delete_disks, NULL, self);
-    }
     if (self->session) {
         (void)control_send(self->session, CONTROL_DONE, NULL, NULL);
         (void)session_finish(self->session, FINISH_TIMEOUT_MS);
     }
+    return alive;
 }
 
 /* Only what was given to this very peer: another one may call a VM by any UUID. */

@@ -64,6 +64,18 @@ gboolean virt_domain_block_times(virt_domain *self, const char *const *disks,
 /* vCPU time used so far, nanoseconds: it advancing is proof of life. */
 gboolean virt_domain_cpu_time(virt_domain *self, guint64 *nanoseconds, GError **error);
 
+/* What can be seen of a guest that should run. */
+typedef struct {
+    virt_state state;
+    gboolean dead;   /* shut off, crashed or panicked */
+    const char *how; /* of one that is dead or paused: "crashed", a verb with what follows; static */
+    guint64 cpu;     /* nanoseconds, as above */
+    guint64 requests, packets; /* asked of its disks, sent to its networks; 0: not known */
+} virt_life;
+gboolean virt_domain_life(virt_domain *self, virt_life *life, GError **error);
+/* TRUE: its guest agent is connected, and has answered a ping within so many seconds. */
+gboolean virt_domain_answers(virt_domain *self, int seconds);
+
 gboolean virt_domain_resume(virt_domain *self, GError **error);
 /* Kills the guest at once; a guest that is gone already is no error. */
 gboolean virt_domain_destroy(virt_domain *self, GError **error);

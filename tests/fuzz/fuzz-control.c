@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_assert_true(control_token_ok(message->text));
         break;
     case CONTROL_REFUSED:
+    case CONTROL_DIED:
         g_assert_cmpint(sender, ==, SESSION_TARGET);
         G_GNUC_FALLTHROUGH;
     case CONTROL_ABORT:

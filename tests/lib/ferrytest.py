@@ -25,7 +25,8 @@ def conf(**groups):
     """ferryd.conf of the lab, with groups={"migrations": {"incoming": "no"}} added or replaced; a value of
     None leaves the key out."""
     wanted = {"host": {"memory-reserve": "0"},
-              "networks": {"migration": "10.70.0.0/24;10.71.0.0/24", "link-timeout": "20"}}
+              "networks": {"migration": "10.70.0.0/24;10.71.0.0/24", "link-timeout": "20"},
+              "migrations": {"settle": "0"}}
     for group, keys in groups.items():
         wanted.setdefault(group.replace("_", "-"), {}).update(keys)
     return "".join(f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()

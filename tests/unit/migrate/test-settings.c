@@ -90,7 +90,7 @@ static void every_key_is_read(void)
              "[networks]\nmigration=10.70.0.0/24;10.71.0.0/24\nchannels=16\nlink-timeout=1\n"
              "[migrations]\nincoming=Off\noutgoing=false\nmax-incoming=64\nmax-outgoing=1\n"
              "landing-timeout=86400\nway-back=0\nkeep-landed=8760\n"
-             "bandwidth=1Gbit/s\nmove-bandwidth=50M\nlatency-guard=off\nmax-guest-stall=0\n"
+             "bandwidth=1Gbit/s\nmove-bandwidth=50M\nlatency-guard=off\nsettle=0\nmax-guest-stall=0\n"
              "[seeds]\ntemplates=/srv/t;pool:golden\nsame-name=/backup\n"
              "[tls]\ncertificate=/c\nkey=/k\nclient-certificate=/cc\nclient-key=/ck\nca=/ca\n"
              "ca-allow=*.a.example;b\npeers=/p\n"
@@ -176,6 +176,7 @@ static void every_mistake_is_named(void)
         {"migrations", "bandwidth", "100"},
         {"migrations", "move-bandwidth", "100Mb"},
         {"migrations", "latency-guard", "1"},
+        {"migrations", "settle", "3601"},
         {"migrations", "max-guest-stall", "3601"},
         {"seeds", "templates", "relative"},
         {"seeds", "same-name", "/a;pool:"},
@@ -267,6 +268,7 @@ static void the_sample_is_right(void)
                                         "bandwidth",
                                         "move-bandwidth",
                                         "latency-guard",
+                                        "settle",
                                         "max-guest-stall",
                                         "templates",
                                         "same-name",
