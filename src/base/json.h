@@ -9,9 +9,10 @@
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
 
-/* Parses one object; at most JSON_MAX bytes, nesting at most 32, and JSON_PARTS_MAX commas and opening
- * brackets, because a value of two bytes becomes hundreds in memory: what comes of a text takes less
- * than 48 MiB. Caller unrefs the result. */
+/* Parses one object (RFC 8259, and no member twice, no NUL); at most JSON_MAX bytes, nesting at most 32,
+ * and JSON_PARTS_MAX commas and opening brackets, because a value of two bytes becomes hundreds in memory:
+ * what comes of a text takes less than 48 MiB. Whole numbers are 64 bits or refused. The result cannot be
+ * changed; caller unrefs it. */
 #define JSON_MAX       (4 * 1024 * 1024)
 #define JSON_PARTS_MAX (128 * 1024)
 JsonObject *json_parse(const char *text, gssize length, GError **error);

@@ -92,8 +92,7 @@ static void test_parts_are_bounded(void)
     json_object_unref(parse(quoted));
 }
 
-/* json-glib alone takes more than JSON, and what it takes could hide a depth at which it runs out of
- * stack. */
+/* What other parsers take beyond JSON could hide a depth at which one runs out of stack. */
 static void test_parse_takes_only_json(void)
 {
     static const char *const heads[] = {"{\"a\":/*\"*/", "{\"a\":// \"\n", "{'a\"':", "{\"a\":'\"',\"b\":",
@@ -107,6 +106,39 @@ static void test_parse_takes_only_json(void)
     parse_fails("{\"a\":/**/1}", -1);
     parse_fails("{'a':1}", -1);
     parse_fails("{\"a\":'1'}", -1);
+}
+
+static void test_parse_is_strict(void)
+{
+    static const char *const bad[] = {
+        "01", "-", "+1", "1.", ".5", "1e", "1e+", "0x10", "1e999", "nan", "tru", "truex", "nulL",
+        "[1,]", "[,1]", "[1 2]", "{,}", "{\"b\"}", "\"\\x\"", "\"\\u12g4\"", "\"\\u12",
+        "\"\\u0000\"", "\"\\ud800\"", "\"\\ud800x\"", "\"\\ud800\\u0041\"", "\"\\udc00\\udc00\"",
+        "\"a\nb\"", "{\"b\":1,\"b\":1}"};
+    g_autofree char *digits = g_strnfill(65, '1');
+    g_autofree char *number = g_strdup_printf("{\"a\":0.%s}", digits);
+
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *text = g_strdup_printf("{\"a\":%s}", bad[i]);
+        g_test_message("%s", text);
+        parse_fails(text, -1);
+    }
+    parse_fails(number, -1);
+}
+
+static void test_parse_understands(void)
+{
+    g_autoptr(JsonObject) o = parse("\t{\"s\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\",\n"
+                                    "\"\":-0,\"f\":[-12.5e-1,0E+2,0],\"t\":true,\"n\":null}\r\n");
+    JsonArray *numbers = json_object_get_array_member(o, "f");
+
+    g_assert_cmpstr(json_object_get_string_member(o, "s"), ==, "\"\\/\b\f\n\r\t\u00e9\U0001f600");
+    g_assert_cmpint(json_object_get_int_member(o, ""), ==, 0);
+    g_assert_cmpfloat(json_array_get_double_element(numbers, 0), ==, -1.25);
+    g_assert_cmpfloat(json_array_get_double_element(numbers, 1), ==, 0);
+    g_assert_cmpint(json_array_get_int_element(numbers, 2), ==, 0);
+    g_assert_true(json_object_get_boolean_member(o, "t"));
+    g_assert_true(json_object_get_null_member(o, "n"));
 }
 
 static void test_text(void)
@@ -334,6 +366,8 @@ int main(int argc, char **argv)
     g_test_add_func("/json/parse-is-bounded", test_parse_is_bounded);
     g_test_add_func("/json/parts-are-bounded", test_parts_are_bounded);
     g_test_add_func("/json/parse-takes-only-json", test_parse_takes_only_json);
+    g_test_add_func("/json/parse-is-strict", test_parse_is_strict);
+    g_test_add_func("/json/parse-understands", test_parse_understands);
     g_test_add_func("/json/text", test_text);
     g_test_add_func("/json/getters-are-strict", test_getters_are_strict);
     g_test_add_func("/json/extreme-numbers", test_extreme_numbers);
