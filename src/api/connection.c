@@ -15,6 +15,7 @@ struct connection {
     gboolean local;
     GPtrArray *chain;
     guint timer;
+    ration allowed;
 };
 
 connection *connection_ref(connection *self)
@@ -83,8 +84,14 @@ void connection_ours(connection *self)
 void connection_theirs(connection *self, guint patience_ms)
 {
     connection_ours(self);
+    ration_renew(&self->allowed);
     if (self->socket)
         self->timer = g_timeout_add(patience_ms, out_of_patience, self);
+}
+
+ration *connection_ration(connection *self)
+{
+    return &self->allowed;
 }
 
 gboolean connection_alive(const connection *self)

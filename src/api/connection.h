@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "api/gate.h"
+#include "net/ration.h"
 
 typedef struct connection connection;
 
@@ -22,6 +23,9 @@ connection *connection_of(GSocketAddress *remote);
  * is shut down. Or it is ours, without a limit. */
 void connection_theirs(connection *self, guint patience_ms);
 void connection_ours(connection *self);
+/* What its other side may send, renewed when it is its turn and with every piece of data. Lives as long
+ * as the stream; borrowed. */
+ration *connection_ration(connection *self);
 /* The stream still exists. */
 gboolean connection_alive(const connection *self);
 

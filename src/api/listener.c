@@ -4,6 +4,7 @@
 
 #include "api/gtls.h"
 #include "api/ports.h"
+#include "api/rationed.h"
 #include "base/fdio.h"
 #include "base/log.h"
 
@@ -82,11 +83,13 @@ static void shake_hands(listener *self, GSocketConnection *stream, GSocketAddres
                         GSocketAddress *remote)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(GIOStream) below =
+        rationed_new(G_IO_STREAM(stream), connection_ration(connection_of(remote)));
     /* Without a database: GIO would read all of the system's authorities anew for each connection,
      * which costs whoever knocks nothing and us milliseconds. */
     g_autoptr(GIOStream) tls = g_initable_new(
         g_tls_backend_get_server_connection_type(g_tls_backend_get_default()), NULL, &error,
-        "base-io-stream", stream, "certificate", self->shown, "database", NULL, NULL);
+        "base-io-stream", below, "certificate", self->shown, "database", NULL, NULL);
     handshake *h;
 
     if (!tls) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Listening for the API, UNIX and TLS: from bind to a connection whose handshake is done.
  *
- * Anybody may knock at the TLS port. So connections are bounded in number and patience, and only
+ * Anybody may knock at the TLS port. So connections are bounded in number, patience and bytes, and only
  * those that speak TLS 1.3 and show a certificate come through; whose certificate it is, is decided
  * for each request (server.h). Main thread only.
  */

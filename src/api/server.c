@@ -132,9 +132,12 @@ static void admit(server *self, exchange *x)
 
 static void on_body_chunk(SoupServerMessage *message, GBytes *chunk, gpointer user)
 {
-    exchange *x = user;
+    exchange *x = exchange_of(message);
     SoupMessageBody *body = soup_server_message_get_request_body(message);
 
+    if (!x)
+        return;
+    ration_renew(connection_ration(x->from));
     x->received += g_bytes_get_size(chunk);
     if (x->received > x->most && !x->answered) {
         soup_message_body_set_accumulate(body, FALSE);
@@ -180,8 +183,7 @@ static void on_headers(SoupServer *soup, SoupServerMessage *message, const char 
     admit(self, x);
     if (x->answered)
         soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
-    else
-        g_signal_connect(message, "got-chunk", G_CALLBACK(on_body_chunk), x);
+    g_signal_connect(message, "got-chunk", G_CALLBACK(on_body_chunk), NULL);
 }
 
 static gboolean parse_body(exchange *x, GError **error)

@@ -24,8 +24,6 @@
 
 #define REKEY_BYTES    (G_GUINT64_CONSTANT(64) << 30) /* AES-GCM is good for 389 GB, RFC 8446 5.5 */
 #define REKEY_PAUSE_US (200 * 1000)                   /* GnuTLS takes 8 in any second */
-#define HANDSHAKE_MAX  (128 * 1024)                   /* bytes of TLS before the channel is up */
-#define DATALESS_MAX   (128 * 1024)                   /* bytes of TLS in a row that bring no data */
 #define GOODBYE_US     (2 * G_USEC_PER_SEC)
 #define GOODBYE_BYTES  (1024 * 1024)
 #define GREETING       'F'
@@ -170,7 +168,7 @@ static void linger(channel *self, gint64 deadline)
     while (self->io.received < limit && wait_for(self, POLLIN, deadline)) {
         char byte;
         self->io.in_at = self->io.in_end; /* drops all but this byte */
-        self->io.pull_limit = G_MAXUINT64;
+        ration_renew(&self->io.pulled);
         if (transport_pull(&self->io, &byte, 1) <= 0 && !self->io.dry)
             return;
     }
@@ -198,7 +196,7 @@ static channel *channel_new(pki *identity, int fd, gboolean server, const char *
     self->io.fd = fd;
     self->name = socket_name(fd, server);
     self->rekey_bytes = REKEY_BYTES;
-    self->io.pull_limit = HANDSHAKE_MAX;
+    ration_renew(&self->io.pulled);
     self->session = tls_session_new(identity, server, error);
     if (!self->session)
         return NULL;
@@ -212,7 +210,7 @@ static channel *channel_new(pki *identity, int fd, gboolean server, const char *
         (void)gnutls_record_send(self->session, &greeting, 1); /* into the ring: there is room */
         if (complete(self, exchange_greetings, deadline, error)) {
             self->rekey_at = self->io.made + self->io.received;
-            self->io.pull_limit = self->io.pulled + DATALESS_MAX;
+            ration_renew(&self->io.pulled);
             return g_steal_pointer(&self);
         }
     }
@@ -356,7 +354,7 @@ ssize_t channel_receive(channel *self, void *buffer, size_t size, GError **error
         ssize_t n = gnutls_record_recv(self->session, (uint8_t *)buffer + got, size - got);
         if (n > 0) {
             got += (size_t)n;
-            self->io.pull_limit = self->io.pulled + DATALESS_MAX;
+            ration_renew(&self->io.pulled);
         } else if (n == 0) {
             self->read_end = ENDED;
         } else if (gnutls_error_is_fatal((int)n)) {

@@ -71,7 +71,7 @@ ssize_t transport_pull(void *data, void *bytes, size_t length)
     transport *self = data;
 
     self->dry = FALSE;
-    if (self->pulled >= self->pull_limit) {
+    if (ration_is_used_up(&self->pulled)) {
         errno = self->read_errno = EMSGSIZE;
         return -1;
     }
@@ -80,6 +80,6 @@ ssize_t transport_pull(void *data, void *bytes, size_t length)
     length = MIN(length, self->in_end - self->in_at);
     memcpy(bytes, self->in + self->in_at, length);
     self->in_at += length;
-    self->pulled += length;
+    self->pulled.taken += length;
     return (ssize_t)length;
 }

@@ -3,7 +3,8 @@
  * sendmsg(2), and a buffer that few large recv(2) fill. Nothing here blocks. Used by channel.c only;
  * one thread at a time but for the three counters, which others may read atomically. */
 #pragma once
-#include <glib.h>
+#include "net/ration.h"
+
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -14,7 +15,7 @@ typedef struct {
     int fd;
     guint64 made, sent;          /* bytes put into the ring and taken out of it so far */
     guint64 received;            /* bytes read from the socket so far */
-    guint64 pulled, pull_limit;  /* bytes GnuTLS was given so far, and may be given */
+    ration pulled;               /* what GnuTLS was given */
     int read_errno, write_errno; /* why that direction is broken, 0: it is not */
     gboolean dry;                /* the last transport_pull found nothing in the socket */
     gboolean eof;                /* it found the socket's end */
@@ -24,8 +25,7 @@ typedef struct {
 } transport;
 
 /* GnuTLS's push and pull functions; `data` is the transport. Like send(2) and recv(2), with errno:
- * pushing takes all or, EAGAIN, nothing; pulling beyond the limit is EMSGSIZE. The limit is there
- * because GnuTLS collects a handshake message of up to 16 MiB before it looks at its size. */
+ * pushing takes all or, EAGAIN, nothing; pulling with the ration used up is EMSGSIZE. */
 ssize_t transport_push(void *data, const void *bytes, size_t length);
 ssize_t transport_pull(void *data, void *bytes, size_t length);
 

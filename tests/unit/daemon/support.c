@@ -248,7 +248,10 @@ void raw_tls_run(gpointer user)
     do
         self->handshake = gnutls_handshake(session);
     while (self->handshake < 0 && !gnutls_error_is_fatal(self->handshake));
-    if (self->handshake == 0 && self->send) {
+    while (self->handshake == 0 && self->empty &&
+           gnutls_record_send2(session, "", 0, 1000, 0) >= 0)
+        self->empty--;
+    if (self->handshake == 0 && self->send && !self->empty) {
         (void)gnutls_record_send(session, self->send, strlen(self->send));
         while ((n = gnutls_record_recv(session, buffer, sizeof buffer)) > 0 ||
                n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)

@@ -59,6 +59,7 @@ typedef struct {
     const char *priority;
     test_host *shown; /* NULL: no certificate */
     const char *send;
+    guint empty;    /* sends as many empty records of 1000 bytes of padding first; what it could not, after */
     int handshake;  /* GnuTLS' result */
     char *received; /* what came back, "" if nothing; caller frees */
 } raw_tls;

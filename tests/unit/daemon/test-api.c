@@ -35,6 +35,15 @@ static void on_echo(exchange *x, gpointer user)
     exchange_answer(x, 200, body);
 }
 
+static void on_length(exchange *x, gpointer user)
+{
+    JsonObject *body = json_object_new();
+    const char *text = json_object_get_string_member(exchange_body(x), "text");
+
+    json_object_set_int_member(body, "length", (gint64)strlen(text));
+    exchange_answer(x, 200, body);
+}
+
 static void on_part(exchange *x, gpointer user)
 {
     JsonObject *body = json_object_new();
@@ -73,6 +82,7 @@ static void on_none(exchange *x, gpointer user)
 
 static const server_route routes[] = {{"POST", "/v1/echo", ROUTE_LOCAL | ROUTE_PEER, on_echo},
                                       {"GET", "/v1/echo", ROUTE_LOCAL | ROUTE_PEER, on_echo},
+                                      {"POST", "/v1/length", ROUTE_PEER, on_length},
                                       {"POST", "/v1/parts/*", ROUTE_LOCAL, on_part},
                                       {"GET", "/v1/hold", ROUTE_LOCAL | ROUTE_PEER, on_hold},
                                       {"GET", "/v1/forget", ROUTE_LOCAL, on_forget},
@@ -364,6 +374,7 @@ static void an_expired_client_is_refused(fixture *f, gconstpointer data)
                        f->alpha,
                        "GET /v1/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
                        0,
+                       0,
                        NULL};
     g_autoptr(GError) error = NULL;
     gsize length;
@@ -446,9 +457,9 @@ static void only_tls_13_with_a_certificate(fixture *f, gconstpointer data)
 {
     static const char request[] = "POST /v1/pair HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     guint16 port = server_port(f->served);
-    raw_tls old = {port, "NORMAL:-VERS-ALL:+VERS-TLS1.2", f->alpha, request, 0, NULL};
-    raw_tls nameless = {port, TLS13, NULL, request, 0, NULL};
-    raw_tls good = {port, TLS13, f->alpha, request, 0, NULL};
+    raw_tls old = {port, "NORMAL:-VERS-ALL:+VERS-TLS1.2", f->alpha, request, 0, 0, NULL};
+    raw_tls nameless = {port, TLS13, NULL, request, 0, 0, NULL};
+    raw_tls good = {port, TLS13, f->alpha, request, 0, 0, NULL};
 
     in_thread(raw_tls_run, &old);
     g_assert_cmpint(old.handshake, <, 0);
@@ -491,6 +502,65 @@ static void half_open_connections_go_away(fixture *f, gconstpointer data)
     wait_until(server_connections(patient) == 0);
 }
 
+/* A ClientHello that says it has 16 MiB, in records as long as they may be. */
+typedef struct {
+    guint16 port;
+    guint sent; /* records, of 1024 */
+} long_hello;
+
+static void begin_long_hello(gpointer user)
+{
+    long_hello *self = user;
+    fdio_auto fd = raw_connect(self->port);
+    guint8 record[5 + 16384] = {22, 3, 1, 64, 0, 1, 255, 255, 255};
+
+    for (self->sent = 0; self->sent < 1024; self->sent++) {
+        if (!fdio_write_full(fd, record, sizeof record, NULL))
+            return;
+        memset(record + 5, 0, 4);
+    }
+}
+
+/* Nobody makes us collect what the TLS library would, before its handshake or behind it. */
+static void tls_that_brings_nothing_is_cut_off(fixture *f, gconstpointer data)
+{
+    guint16 port = server_port(f->served);
+    long_hello hello = {.port = port};
+    raw_tls flood = {.port = port, .priority = TLS13, .shown = f->alpha, .empty = 16384};
+    raw_tls some = {.port = port,
+                    .priority = TLS13,
+                    .shown = f->alpha,
+                    .send = "POST /v1/pair HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                    .empty = 64};
+
+    in_thread(begin_long_hello, &hello);
+    g_assert_cmpuint(hello.sent, <, 1024);
+    in_thread(raw_tls_run, &flood);
+    g_assert_cmpint(flood.handshake, ==, 0);
+    g_assert_cmpuint(flood.empty, >, 0);
+    in_thread(raw_tls_run, &some);
+    g_assert_nonnull(strstr(some.received, "HTTP/1.1 200 "));
+    wait_until(server_connections(f->served) == 0);
+    g_free(flood.received);
+    g_free(some.received);
+}
+
+/* However much more they are than TLS that brings nothing may be. */
+static void large_bodies_come_through_tls(fixture *f, gconstpointer data)
+{
+    g_autoptr(client) zulu = peer(f, "zulu");
+    g_autofree char *text = g_strnfill(SERVER_BODY_MAX - 64, 'x');
+    g_autoptr(JsonObject) body = json_object_new(), echo = NULL;
+    g_autoptr(GError) error = NULL;
+
+    test_host_pair(f->alpha, f->zulu);
+    json_object_set_string_member(body, "text", text);
+    assert_refused(zulu, "POST", "/v1/parts/x", body, "403 forbidden"); /* read to its end, to be told */
+    echo = ask(zulu, "POST", "/v1/length", body, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(json_object_get_int_member(echo, "length"), ==, SERVER_BODY_MAX - 64);
+}
+
 static void a_new_identity_is_shown(fixture *f, gconstpointer data)
 {
     g_autoptr(test_host) again = NULL;
@@ -531,6 +601,8 @@ int main(int argc, char **argv)
     TEST(the_unreachable_are_told_apart);
     TEST(only_tls_13_with_a_certificate);
     TEST(half_open_connections_go_away);
+    TEST(tls_that_brings_nothing_is_cut_off);
+    TEST(large_bodies_come_through_tls);
     TEST(a_new_identity_is_shown);
     return g_test_run();
 }
