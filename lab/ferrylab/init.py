@@ -107,7 +107,8 @@ def build_root(spec):
         build_etc(spec, f"{state}/etc", f"{root}/etc")
         build_var(f"{state}/var")
         os.mkdir(f"{state}/srv")
-        os.sync()
+        if "disk" in spec:
+            kernel.syncfs(state)  # this alone: another one of the machine may be slow, or hang
     # Paths may be covered in what follows, open folders are not.
     own = {name: os.open(f"{state}/{name}", os.O_PATH) for name in ("etc", "var", "srv")}
 

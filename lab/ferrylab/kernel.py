@@ -50,6 +50,15 @@ def bind(source, target):
     mount(source, target, flags=MS_BIND | MS_REC)
 
 
+def syncfs(folder):
+    """Flush the file system that folder is on."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _checked(_libc.syncfs(fd), f"syncfs {folder}")
+    finally:
+        os.close(fd)
+
+
 def pivot_root(new_root):
     """Make new_root, a mount point, the root; the old root is detached."""
     os.chdir(new_root)
