@@ -2,6 +2,7 @@
 /* The header of qcow2 (QEMU: docs/interop/qcow2.txt); see qcow2.h. */
 #include "virt/qcow2.h"
 
+#include "base/bytes.h"
 #include "base/fdio.h"
 #include "base/json.h"
 
@@ -13,7 +14,11 @@
 
 #define HEAD_MAX   (64 * 1024) /* the first cluster, unless somebody asked for larger ones */
 #define NAME_MOST  1023
+#define VERSION    4 /* bytes from the start, here and below */
+#define BACKING    8 /* place and length of a name */
 #define V2_LENGTH  72
+#define FEATURES   72 /* incompatible ones; from version 3 on */
+#define FEATURE_EXTERNAL_DATA 4
 #define EXT_FORMAT 0xe2792acaU
 #define EXT_DATA   0x44415441U
 
@@ -21,14 +26,6 @@ void qcow2_names_clear(qcow2_names *self)
 {
     g_clear_pointer(&self->backing, g_free);
     g_clear_pointer(&self->data, g_free);
-}
-
-static guint32 be32(const guint8 *at)
-{
-    guint32 value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT32_FROM_BE(value);
 }
 
 /* "json:{…}" as QEMU writes it for what a name alone does not say: {"driver": "qcow2", "file":
@@ -76,7 +73,7 @@ static void read_extensions(const char *path, const guint8 *head, size_t length,
                             qcow2_names *names)
 {
     while (at + 8 <= length) {
-        guint32 type = be32(head + at), size = be32(head + at + 4);
+        guint32 type = get_be32(head + at), size = get_be32(head + at + 4);
         const char *text = (const char *)head + at + 8;
 
         if (type == 0 || size > length - at - 8)
@@ -112,11 +109,11 @@ gboolean qcow2_read_names(const char *path, qcow2_names *names, GError **error)
     if (length < V2_LENGTH || memcmp(head, "QFI\xfb", 4))
         return TRUE;
     read_extensions(path, head, (size_t)length,
-                    be32(head + 4) < 3 ? V2_LENGTH
-                                       : (length >= 104 ? be32(head + 100) : HEAD_MAX),
+                    get_be32(head + VERSION) < 3 ? V2_LENGTH
+                                       : (length >= 104 ? get_be32(head + 100) : HEAD_MAX),
                     names);
-    place = (guint64)be32(head + 8) << 32 | be32(head + 12);
-    size = be32(head + 16);
+    place = get_be64(head + BACKING);
+    size = get_be32(head + BACKING + 8);
     if (place == 0 || place > G_MAXINT64 || size > NAME_MOST)
         return TRUE;
     length = pread(fd, name, size, (off_t)place);
@@ -125,4 +122,14 @@ gboolean qcow2_read_names(const char *path, qcow2_names *names, GError **error)
     name[length] = '\0';
     names->backing = resolve(path, g_strdup(name));
     return TRUE;
+}
+
+gboolean qcow2_stands_alone(const char *path)
+{
+    guint8 head[FEATURES + 8];
+    fdio_auto fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    return fd >= 0 && pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
+           !memcmp(head, "QFI\xfb", 4) && get_be64(head + BACKING) == 0 &&
+           (get_be32(head + VERSION) < 3 || !(get_be64(head + FEATURES) & FEATURE_EXTERNAL_DATA));
 }

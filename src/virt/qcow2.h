@@ -14,3 +14,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(qcow2_names, qcow2_names_clear)
 
 /* All absent if it is no regular file or not qcow2. FALSE: it is there and cannot be read. */
 gboolean qcow2_read_names(const char *path, qcow2_names *names, GError **error);
+/* Is it an image in qcow2 that names no other file? Whoever wrote it, a guest even, could have put any file of this
+ * host there. FALSE if it cannot be read. */
+gboolean qcow2_stands_alone(const char *path);

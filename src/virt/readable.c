@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Files of this host that an arriving VM wants to read: media, read-only disks, kernels. A peer
  * names them, so what is another VM's or the host's own is not given to its guest. */
-#include "base/fdio.h"
+#include "virt/qcow2.h"
 #include "virt/storage.h"
 #include "virt/survey.h"
 #include "virt/vmparts.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -133,23 +132,6 @@ static gboolean is_kept(const char *path)
 {
     return g_str_has_suffix(path, PLAN_LANDED) ||
            g_regex_match_simple("\\.ferry-[0-9a-f]{8}$", path, G_REGEX_DOLLAR_ENDONLY, 0);
-}
-
-/* Does an image in qcow2 name no other file? Its header says so (QEMU: docs/interop/qcow2.txt):
- * bytes 8 to 15 are the place of the backing file's name, bit 2 of byte 79 an external data file.
- * Whoever wrote the image, a guest even, could have put any file of this host there. */
-static gboolean qcow2_stands_alone(const char *path)
-{
-    unsigned char head[80];
-    fdio_auto fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-    if (fd < 0 || pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
-        memcmp(head, "QFI\xfb", 4))
-        return FALSE;
-    for (guint i = 8; i < 16; i++)
-        if (head[i])
-            return FALSE;
-    return head[7] < 3 || !(head[79] & 4);
 }
 
 static gboolean is_written(const readable *self, const struct stat *st)
