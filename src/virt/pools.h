@@ -3,7 +3,7 @@
 #pragma once
 #include "virt/host.h"
 
-/* After files were renamed or removed: the active pools in whose directories these paths are (or
+/* After files were made, renamed or removed: the active pools in whose directories these paths are (or
  * were) look again. NULL-terminated. What libvirt thinks of it is of no interest. May block; any
  * thread. */
 void pools_refresh(virt_host *host, const char *const *paths);

@@ -8,7 +8,7 @@
 #include "base/fdio.h"
 #include "virt/conn.h"
 #include "virt/plan.h"
-#include "virt/storage.h"
+#include "virt/pools.h"
 #define LOG_AREA "virt"
 #include "base/log.h"
 
@@ -104,11 +104,15 @@ static gboolean is_ours(const plan *self, const plan_disk *disk)
 
 static void refresh_pools(const plan *self, virt_host *host)
 {
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+
     for (guint i = 0; i < self->disks->len; i++) {
         const plan_disk *disk = self->disks->pdata[i];
-        if (disk->pool)
-            storage_refresh(host->conn, disk->pool);
+        if (disk->new_path)
+            g_ptr_array_add(paths, disk->new_path);
     }
+    g_ptr_array_add(paths, NULL);
+    pools_refresh(host, (const char *const *)paths->pdata);
 }
 
 gboolean plan_prepare(plan *self, virt_host *host, GError **error)

@@ -74,11 +74,3 @@ GStrv storage_pool_directories(virConnectPtr conn, GError **error)
     g_ptr_array_add(list, NULL);
     return (GStrv)g_ptr_array_free(g_steal_pointer(&list), FALSE);
 }
-
-void storage_refresh(virConnectPtr conn, const char *pool)
-{
-    g_autoptr(virStoragePool) found = virStoragePoolLookupByName(conn, pool);
-
-    if (found)
-        (void)virStoragePoolRefresh(found, 0);
-}

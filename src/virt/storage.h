@@ -51,5 +51,3 @@ gboolean storage_may_read(const char *path);
 char *storage_pool_directory(virStoragePoolPtr pool);
 /* Directories of all active pools; caller frees with g_strfreev. NULL: *error. */
 GStrv storage_pool_directories(virConnectPtr conn, GError **error);
-/* After files were made or removed there; what it thinks of it is of no interest. */
-void storage_refresh(virConnectPtr conn, const char *pool);
