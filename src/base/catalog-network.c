@@ -37,4 +37,9 @@ const catalog_entry catalog_network[] = {
     {2010, FINDING_NOTE, "Bridge and network of one name",
      "The target has a bridge and a network of the name a map gives; the bridge is used.",
      "`network:NAME` means the network."},
+    {2011, FINDING_NOTE, "No VLAN on Open vSwitch",
+     "A map sends the NIC, which has no VLAN, to a switch that can tag, and says none. There the NIC "
+     "is in no VLAN: the switch takes its packets untagged and lets it see those of all VLANs, as on a "
+     "trunk. Where it comes from the switch may be that of a single VLAN.",
+     "`--switch OLD=NEW:VLAN` if it has to be in one; `:untagged` says that it is meant so."},
     {0}};

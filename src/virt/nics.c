@@ -209,6 +209,21 @@ static void check_filter(const survey *s, const vm_nic *nic)
                  nic->mac, nic->filter, s->here);
 }
 
+/* A NIC without a VLAN, by a map that says none, where there may be several: seldom what was meant. */
+static void note_no_vlan(const survey *s, const vm_nic *nic, const virt_switch *to, const wish *w,
+                         const plan_nic *planned)
+{
+    g_autofree char *fix = NULL;
+
+    if (!w->key || w->vlans_given || planned->vlans->len || planned->portgroup || !to->openvswitch)
+        return;
+    fix = g_strdup_printf("Say --switch %s=%s:VLAN if it has to be in one, :untagged if it is meant so.",
+                          nic->switch_name ? nic->switch_name : nic->mac, to->name);
+    findings_add(s->found, 2011, nic->mac, fix,
+                 "NIC %s will be in no VLAN on %s of %s, which can tag: it is on a trunk there.",
+                 nic->mac, to->name, s->here);
+}
+
 static void resolve(const survey *s, const switches *here, const vm_nic *nic, plan_nic *planned)
 {
     g_auto(wish) w = {0};
@@ -257,6 +272,7 @@ static void resolve(const survey *s, const switches *here, const vm_nic *nic, pl
         planned->portgroup_tags = tags && same_vlans(tags, planned->vlans);
     }
     check_switch(s, here, nic, to, planned);
+    note_no_vlan(s, nic, to, &w, planned);
 }
 
 /* A name somebody chose for the tap: it may be somebody else's here. */

@@ -205,8 +205,19 @@ static void test_networks(fixture *f, gconstpointer xml)
     add_switch(f, "off", TRUE, TRUE)->active = FALSE;
     add_switch(f, "pci", TRUE, TRUE)->host_devices = TRUE;
     plan_with(f, "vSwitch-VLAN500=off ovsnet=pci vSwitch-VLAN600=off");
-    expect_codes(f, CODES(2004, 2007, 2004));
+    expect_codes(f, CODES(2004, 2007, 2004, 2011));
     expect_words(f, 0, NULL, "virsh net-start off");
+}
+
+/* It keeps its VLAN, it is said to have none, it has none and nobody says so. */
+static void test_no_vlan(fixture *f, gconstpointer xml)
+{
+    add_switch(f, "Converged", FALSE, TRUE);
+    plan_with(f, "vSwitch-VLAN500=Converged ovsnet=Converged:untagged vSwitch-VLAN600=Converged");
+    expect_codes(f, CODES(2011));
+    expect_words(f, 0, "52:54:00:00:00:07 will be in no VLAN on Converged of zulu",
+                 "--switch vSwitch-VLAN600=Converged:VLAN");
+    g_assert_false(findings_block(f->found));
 }
 
 static void test_bad_entries(fixture *f, gconstpointer xml)
@@ -268,6 +279,7 @@ int main(int argc, char **argv)
     ADD("no-counterpart", WEB, test_no_counterpart);
     ADD("a-switch-that-cannot-tag", WEB, test_cannot_tag);
     ADD("networks", WEB, test_networks);
+    ADD("no-vlan", WEB, test_no_vlan);
     ADD("bad-map-entries", WEB, test_bad_entries);
     ADD("other-types", others, test_others);
     ADD("stored-definition", WEB, test_stored);
