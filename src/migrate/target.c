@@ -6,6 +6,7 @@
 #include "migrate/budget.h"
 #include "migrate/control.h"
 #include "migrate/seeding.h"
+#include "migrate/wayback.h"
 #include "relay/rpc.h"
 #include "relay/squeezed.h"
 #include "virt/move.h"
@@ -363,6 +364,7 @@ static gboolean prepare(target *self, landing_answer *answer, GError **error)
     self->prepared = plan_prepare(self->made, self->host, error);
     if (!self->prepared || !job_make_qemu_dir(self->work, self->host, error))
         return FALSE;
+    wayback_permit(self->work, self->made, self->asked->machine->uuid, self->peer);
     self->held = seeding_start(self->work->conf, self->host, self->peer,
                                self->asked->machine->uuid, self->made);
     return open_session(self, error);

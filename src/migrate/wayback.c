@@ -16,8 +16,10 @@
 #include "virt/pools.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOG_AREA "cleaning"
@@ -179,8 +181,8 @@ gboolean wayback_clean(source *self)
 }
 
 /* Only what was given to this very peer: another one may call a VM by any UUID. */
-static gboolean is_superseded(journal *book, const journal_kept *kept, const char *vm_uuid,
-                              const char *peer)
+static gboolean was_given(journal *book, const journal_kept *kept, const char *vm_uuid,
+                          const char *peer)
 {
     g_autoptr(journal_entry) move = NULL;
 
@@ -200,7 +202,7 @@ void wayback_supersede(const job *work, const char *vm_uuid, const char *peer)
 
     for (guint i = 0; all && i < all->len && !error; i++) {
         journal_kept *kept = all->pdata[i];
-        if (!is_superseded(book, kept, vm_uuid, peer))
+        if (!was_given(book, kept, vm_uuid, peer))
             continue;
         kept->until = MIN(kept->until, now);
         (void)journal_keep(book, kept, &error);
@@ -208,4 +210,32 @@ void wayback_supersede(const job *work, const char *vm_uuid, const char *peer)
     if (error)
         log_warning("the disks kept of an earlier move stay until their time is over: %s",
                     error->message);
+}
+
+static void permit(const plan_disk *disk, const journal_kept *kept)
+{
+    fdio_auto fd = open(disk->new_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat before, now;
+
+    if (fd < 0 || fstat(fd, &now) < 0 || now.st_ino != disk->inode ||
+        lstat(kept->path, &before) < 0 || !S_ISREG(before.st_mode))
+        return;
+    if (fchmod(fd, before.st_mode & 0777) < 0)
+        log_warning("%s does not get the permissions it had: %s", disk->new_path, g_strerror(errno));
+}
+
+void wayback_permit(const job *work, const plan *made, const char *vm_uuid, const char *peer)
+{
+    g_autofree char *path = settings_journal(work->conf);
+    g_autoptr(journal) book = journal_open(path, TRUE, NULL);
+    g_autoptr(GPtrArray) all = book ? journal_kept_list(book, 0, NULL) : NULL;
+
+    for (guint i = 0; all && i < all->len; i++) {
+        const journal_kept *kept = all->pdata[i];
+        for (guint j = 0; j < made->disks->len; j++) {
+            const plan_disk *disk = made->disks->pdata[j];
+            if (!strcmp(disk->new_path, kept->original) && was_given(book, kept, vm_uuid, peer))
+                permit(disk, kept);
+        }
+    }
 }

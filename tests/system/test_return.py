@@ -91,6 +91,9 @@ class Return(FerryCase):
         self.alpha.virsh("autostart", guest.name)
         self.run_guest(guest)
         before = self.stored(self.alpha, guest)
+        modes = ("640", "644")
+        for disk, mode in zip(guest.vm.disks, modes):
+            self.alpha.run(["chmod", mode, disk.path])
         bridges = {guest.vm.mac(0): "vSwitch-VLAN500", guest.vm.mac(1): "vSwitch-VLAN600"}
         tags = self.tags(self.alpha, bridges, guest)
         _, there = self.migrate(guest, *SWITCHES, *STORAGE, "--format", "vda=raw", "--way-back", "2")
@@ -107,7 +110,8 @@ class Return(FerryCase):
         self.assertEqual(self.stored(self.alpha, guest), before)
         self.assertRegex(self.alpha.virsh("dominfo", guest.name), r"Autostart:\s+enable")
         self.assertEqual(self.tags(self.alpha, bridges, guest), tags)
-        for disk in guest.vm.disks:
+        for disk, mode in zip(guest.vm.disks, modes):
+            self.assertEqual(self.alpha.out("stat", "-c", "%a", disk.path), mode)
             info = json.loads(self.alpha.out("qemu-img", "info", "-U", "--output=json", disk.path))
             self.assertEqual((info["format"], info["virtual-size"]), (disk.format, disk.size_mib << 20))
 
