@@ -100,6 +100,11 @@ class FerryMixin:
         """Run the command line; CompletedProcess. See Host.run."""
         return self.run(self._ferry(args), check=check, timeout=timeout, input=input, env=env)
 
+    def pair(self, other):
+        """`ferry pair` with a token made on the other host, as two people would do it."""
+        token = json.loads(other.ferry("--json", "pair", "--accept").stdout)["token"]
+        self.ferry("pair", other.name, "--token", token)
+
     def ferry_popen(self, *args, **kwargs):
         """Start the command line; Popen."""
         return self.popen(self._ferry(args), **kwargs)

@@ -420,6 +420,21 @@ class CommandLine(unittest.TestCase):
         return subprocess.run([CLI, *args], capture_output=True, text=True, timeout=120,
                               check=False)
 
+    def test_a_move_by_hand(self):
+        """As README.md has it, up to the question whether it would work."""
+        self.addCleanup(self.cli, "down", self.name)
+        up = self.cli("up", self.name, "--ferry")
+        self.assertEqual(up.returncode, 0, up.stderr)
+        self.assertIn("web01 runs on alpha; ferryd runs there and on zulu", up.stdout)
+        compare = ("ferry", self.name, "alpha", "compare", "web01", "zulu")
+        refused = self.cli(*compare)
+        self.assertEqual(refused.returncode, 3, refused.stderr)
+        self.assertIn("--switch vSwitch-VLAN500=", refused.stdout)
+        good = self.cli(*compare, "--switch", "vSwitch-VLAN500=Converged:500", "--switch",
+                        "vSwitch-VLAN600=Converged:600", "--storage", "/var/lib/libvirt/images=/srv/ssd")
+        self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
+        self.assertIn("web01 can move to zulu.", good.stdout)
+
     def test_the_whole_way(self):
         self.addCleanup(self.cli, "down", self.name)
         self.assertEqual(self.cli("up", self.name, "--set", "mig0=1gbit").returncode, 0)

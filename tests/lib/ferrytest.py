@@ -270,6 +270,4 @@ def to_body(options):
 
 
 def pair(one, other):
-    """`ferry pair` with a token made on the other host, as two people would do it."""
-    token = json.loads(other.ferry("--json", "pair", "--accept").stdout)["token"]
-    one.ferry("pair", other.name, "--token", token)
+    one.pair(other)
