@@ -3,6 +3,7 @@
 #include "cli/ask.h"
 
 #include "base/rate.h"
+#include "cli/when.h"
 #include "migrate/request.h"
 
 #include <string.h>
@@ -34,8 +35,20 @@ void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS])
     memcpy(entries, own, sizeof own);
 }
 
+void ask_hold_options(ask *self, GOptionEntry entries[ASK_HOLD_OPTIONS])
+{
+    const GOptionEntry own[ASK_HOLD_OPTIONS] = {
+        {"hold", 0, 0, G_OPTION_ARG_NONE, &self->hold,
+         "Copy everything, then wait for 'ferry cutover'", NULL},
+        {"cutover-at", 0, 0, G_OPTION_ARG_STRING, &self->cutover_at,
+         "The same, and switch over at this (local) time", "TIME"}};
+
+    memcpy(entries, own, sizeof own);
+}
+
 void ask_clear(ask *self)
 {
+    g_clear_pointer(&self->cutover_at, g_free);
     g_clear_pointer(&self->switches, g_strfreev);
     g_clear_pointer(&self->storage, g_strfreev);
     g_clear_pointer(&self->formats, g_strfreev);
@@ -117,6 +130,28 @@ static gboolean add_limits(JsonObject *body, const ask *self, GError **error)
     return TRUE;
 }
 
+static gboolean add_hold(JsonObject *body, const ask *self, GError **error)
+{
+    gint64 at;
+
+    if ((self->hold || self->cutover_at) && !g_strcmp0(self->mirror, "synchronous")) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--hold: with --mirror synchronous every write of the guest would wait for the target all "
+                    "the time; leave one of them out");
+        return FALSE;
+    }
+    if (self->hold || self->cutover_at)
+        json_object_set_boolean_member(body, "hold", TRUE);
+    if (!self->cutover_at)
+        return TRUE;
+    if (!when_parse(self->cutover_at, &at, error)) {
+        g_prefix_error(error, "--cutover-at ");
+        return FALSE;
+    }
+    json_object_set_int_member(body, "cutover_at", at);
+    return TRUE;
+}
+
 static gboolean add_choice(JsonObject *body, const char *option, const char *given,
                            const char *one, const char *other, GError **error)
 {
@@ -160,5 +195,5 @@ JsonObject *ask_request(const ask *self, const char *vm, const char *target, GEr
     if (!add_choice(body, "mirror", self->mirror, "background", "synchronous", error) ||
         !add_choice(body, "verify", self->verify, "transfer", "readback", error))
         return NULL;
-    return add_limits(body, self, error) ? g_steal_pointer(&body) : NULL;
+    return add_limits(body, self, error) && add_hold(body, self, error) ? g_steal_pointer(&body) : NULL;
 }

@@ -75,6 +75,7 @@ int return_command(cli *self, GStrv *args);
 int commit_command(cli *self, GStrv *args);
 int status_command(cli *self, GStrv *args);
 int list_command(cli *self, GStrv *args);
+int cutover_command(cli *self, GStrv *args);
 int cancel_command(cli *self, GStrv *args);
 int set_command(cli *self, GStrv *args);
 int pair_command(cli *self, GStrv *args);

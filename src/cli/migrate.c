@@ -25,8 +25,8 @@ static int start(cli *self, GStrv *args, const char *about, gboolean back)
 {
     g_auto(ask) wanted = {0};
     gboolean detach = FALSE;
-    GOptionEntry entries[ASK_OPTIONS + 2] = {
-        [ASK_OPTIONS] = {"detach", 0, 0, G_OPTION_ARG_NONE, &detach,
+    GOptionEntry entries[ASK_OPTIONS + ASK_HOLD_OPTIONS + 2] = {
+        [ASK_OPTIONS + ASK_HOLD_OPTIONS] = {"detach", 0, 0, G_OPTION_ARG_NONE, &detach,
                          "Print the move's ID and do not watch it", NULL}};
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonObject) request = NULL;
@@ -34,6 +34,7 @@ static int start(cli *self, GStrv *args, const char *about, gboolean back)
     int status;
 
     ask_options(&wanted, entries);
+    ask_hold_options(&wanted, entries + ASK_OPTIONS);
     status = cli_parse(self, args, entries + (back ? ASK_PLACES : 0), about, operands, operands);
     if (status >= 0)
         return status;

@@ -86,6 +86,8 @@ migration *migration_from_json(JsonObject *object, GError **error)
     self->latency_guard = real(limits, "latency_guard");
     self->channels_alive = whole(channels, "alive");
     self->channels_wanted = whole(channels, "wanted");
+    self->hold = string(child(object, "hold"), "state");
+    self->cutover_at = real(child(object, "hold"), "cutover_at");
     self->way_back_until = real(way_back, "until");
     if (!way_back || !json_opt_bool(way_back, "open", &self->way_back_open, TRUE, NULL))
         self->way_back_open = way_back != NULL;

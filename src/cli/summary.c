@@ -91,6 +91,18 @@ static void add_limits(const migration *m, table *facts)
         fact(facts, "latency guard", text->str);
 }
 
+/* What a move that is held waits for; once it is ready, "waiting" says so. */
+static void add_hold(const migration *m, table *facts)
+{
+    g_autofree char *at = text_time(m->cutover_at), *text = NULL;
+
+    if (!m->hold || !strcmp(m->hold, "over") || migration_has_ended(m))
+        return;
+    text = m->cutover_at >= 0 ? g_strdup_printf("%s, switches over at %s", m->hold, at)
+                              : g_strdup_printf("%s, switches over by 'ferry cutover %s'", m->hold, m->vm);
+    fact(facts, "hold", text);
+}
+
 /* The disks that are kept here, one a line. */
 static void add_paths(GString *text, JsonArray *paths)
 {
@@ -149,6 +161,7 @@ void summary_print(const migration *m, out *to, double now)
     add_times(m, facts, now);
     add_bytes(m, facts);
     add_limits(m, facts);
+    add_hold(m, facts);
     add_way_back(m, facts, now);
     table_print(facts, to, 2);
     if (m->changes)

@@ -132,6 +132,9 @@ static void show(outgoing *self, const waiting_move *w)
     json_object_set_int_member(channels, "lost", 0);
     json_object_set_object_member(status, "channels", channels);
     json_object_set_object_member(status, "limits", limits_of(self, w->asked));
+    json_object_set_null_member(status, "hold");
+    if (w->asked->hold)
+        json_object_set_object_member(status, "hold", request_hold_json("preparing", w->asked->cutover_at));
     json_object_set_array_member(status, "findings", json_array_new());
     moves_set(self->owner->known, w->asked->id, status);
 }
@@ -241,6 +244,27 @@ gboolean outgoing_set(outgoing *self, const char *id, const request_limits *want
             limits->latency_guard = wanted->latency_guard;
         if (!save(self, error)) {
             *limits = before;
+            return FALSE;
+        }
+        show(self, w);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean outgoing_cutover(outgoing *self, const char *id, gint64 at, GError **error)
+{
+    for (GList *l = self->queue->head; l; l = l->next) {
+        waiting_move *w = l->data;
+        gboolean held = w->asked->hold;
+        gint64 before = w->asked->cutover_at;
+        if (strcmp(w->asked->id, id))
+            continue;
+        w->asked->hold = at != 0;
+        w->asked->cutover_at = at;
+        if (!save(self, error)) {
+            w->asked->hold = held;
+            w->asked->cutover_at = before;
             return FALSE;
         }
         show(self, w);

@@ -22,4 +22,7 @@ void outgoing_pump(outgoing *self);
  * an error, cannot have them (G_IO_ERROR_INVALID_ARGUMENT) or they cannot be made durable. */
 gboolean outgoing_set(outgoing *self, const char *id, const request_limits *wanted, GError **error);
 /* Takes one out of the queue again; FALSE: it is not there (any more). */
+/* A queued one with a hold: when it is to switch over, Unix seconds; 0: it is not held any more. FALSE: not queued, or
+ * with an error: this cannot be written down. */
+gboolean outgoing_cutover(outgoing *self, const char *id, gint64 at, GError **error);
 gboolean outgoing_remove(outgoing *self, const char *id);

@@ -39,6 +39,8 @@ static request *asked_for(ferryd *self, exchange *x)
         exchange_bad(x, error);
         return NULL;
     }
+    if (!routes_time_ok(x, asked->cutover_at))
+        return NULL;
     return routes_may_leave(self, x, asked->target) ? g_steal_pointer(&asked) : NULL;
 }
 

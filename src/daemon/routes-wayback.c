@@ -306,6 +306,6 @@ void routes_return(exchange *x, gpointer user)
     asked = complete(x, move, &error);
     if (!asked)
         exchange_bad(x, error);
-    else if (routes_may_leave(self, x, asked->target))
+    else if (routes_time_ok(x, asked->cutover_at) && routes_may_leave(self, x, asked->target))
         run(self, x, RETURN, g_steal_pointer(&move), g_steal_pointer(&asked));
 }

@@ -14,6 +14,10 @@ void routes_migrations(exchange *x, gpointer user);
 void routes_migration(exchange *x, gpointer user);
 void routes_set(exchange *x, gpointer user);
 void routes_cancel(exchange *x, gpointer user);
+/* routes-cutover.c */
+void routes_cutover(exchange *x, gpointer user);
+/* Is this time still to come? Else it has been answered. 0: none was given. */
+gboolean routes_time_ok(exchange *x, gint64 at);
 void routes_compare(exchange *x, gpointer user);
 /* Does its peer, known or not, take VMs of this host? Else it has been answered. */
 gboolean routes_may_leave(ferryd *self, exchange *x, const char *target);

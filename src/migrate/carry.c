@@ -185,7 +185,7 @@ gboolean source_open_session(source *self, GError **error)
     return session_listen(self->session, STREAM_RPC, self->work->rpc_socket, for_us, RPC_STREAMS,
                           rpc_codec_new, &self->judge, error) &&
            session_listen(self->session, STREAM_MEMORY, memory, for_qemu, MEMORY_STREAMS,
-                          squeezed_codec_new, NULL, error) &&
+                          squeezed_codec_new, self->hold ? hold_valve(self->hold) : NULL, error) &&
            (!disks || session_listen(self->session, STREAM_DISK, disk, for_qemu, disks,
                                      export_codec_new, self->exports, error));
 }
@@ -200,12 +200,17 @@ static gpointer watch_progress(gpointer user)
     while (self->moving) {
         move_progress progress;
         session_stats stats;
+        guint64 arrived;
 
         g_mutex_unlock(&self->lock);
+        arrived = self->hold ? hold_arrived(self->hold) : 0;
         session_get_stats(self->session, &stats);
         status_set_session(self->status, &stats);
         if (move_get_progress(self->domain, (const char *const *)disks, &progress, NULL) &&
             progress.active) {
+            if (self->hold)
+                hold_look(self->hold, self->domain,
+                          status_phase(self->status) == PHASE_SYNCHRONIZING, arrived, &progress);
             if (status_phase(self->status) == PHASE_MIRRORING)
                 status_set_progress(self->status, progress.disk_done, progress.disk_total);
             else if (status_phase(self->status) == PHASE_SYNCHRONIZING)
@@ -213,7 +218,7 @@ static gpointer watch_progress(gpointer user)
                                     progress.memory_done + progress.memory_remaining);
         }
         g_mutex_lock(&self->lock);
-        if (self->moving)
+        if (self->moving && !(self->hold && hold_is_due(self->hold)))
             g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + WATCH_PAUSE);
     }
     g_mutex_unlock(&self->lock);
@@ -285,6 +290,8 @@ gboolean source_migrate(source *self, GError **error)
     self->moving = FALSE;
     source_leave_word(self);
     g_thread_join(watcher);
+    if (self->hold)
+        hold_end(self->hold);
     stall_unwatch(stalls);
     move_unwatch(suspend);
     return moved;

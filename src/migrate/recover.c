@@ -82,6 +82,8 @@ gboolean source_recover(source *self, const journal_entry *entry, GError **error
     }
     if (!status_restore(self->status, entry, error))
         return FALSE;
+    if (self->hold)
+        hold_end(self->hold);
     if (!self->landing) {
         /* It died before it had looked at the VM: nothing has been touched. */
         status_set_error(self->status, "worker-died", "ferry-worker died while %s; nothing has changed",

@@ -11,10 +11,12 @@
 #define RULES_MAX    256 /* in each map */
 #define NAME_MAX_VM  255
 #define WAY_BACK_MAX 8760
+#define TIME_MAX     99999999999 /* Unix seconds: the year 5138 */
 
 static const char *const members[] = {"id",       "vm",      "target",   "switches",
                                       "storage",  "formats", "way_back", "mirror", "verify",
-                                      "bandwidth", "latency_guard", "return_of", NULL};
+                                      "bandwidth", "latency_guard", "return_of",
+                                      "hold",     "cutover_at", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static gboolean refuse(GError **error, const char *format, ...)
@@ -186,6 +188,23 @@ gboolean request_limits_from_json(JsonObject *object, request_limits *limits, GE
                   ", or 0 for no limit, are expected", RATE_MIN);
 }
 
+gboolean request_time_from_json(JsonObject *object, const char *member, gint64 *at, GError **error)
+{
+    return json_opt_int(object, member, 1, TIME_MAX, at, 0, error);
+}
+
+JsonObject *request_hold_json(const char *state, gint64 cutover_at)
+{
+    JsonObject *object = json_object_new();
+
+    json_object_set_string_member(object, "state", state);
+    if (cutover_at)
+        json_object_set_int_member(object, "cutover_at", cutover_at);
+    else
+        json_object_set_null_member(object, "cutover_at");
+    return object;
+}
+
 void request_limits_to_json(const request_limits *limits, JsonObject *object)
 {
     if (limits->bandwidth >= 0)
@@ -207,6 +226,8 @@ request *request_from_json(JsonObject *object, GError **error)
         !take_choice(object, "mirror", "background", "synchronous", &self->synchronous, error) ||
         !take_choice(object, "verify", "transfer", "readback", &self->read_back, error) ||
         !request_limits_from_json(object, &self->limits, error) ||
+        !json_opt_bool(object, "hold", &self->hold, FALSE, error) ||
+        !request_time_from_json(object, "cutover_at", &self->cutover_at, error) ||
         !take_map(object, "switches", &self->switch_keys, &self->switch_values,
                   request_check_switch, error) ||
         !take_map(object, "storage", &self->storage_keys, &self->storage_values,
@@ -216,6 +237,15 @@ request *request_from_json(JsonObject *object, GError **error)
         return NULL;
     if (self->synchronous && self->limits.latency_guard > 0) {
         refuse(error, "\"latency_guard\": with a synchronous mirror there is none; leave one of them out");
+        return NULL;
+    }
+    if (self->hold && self->synchronous) {
+        refuse(error, "\"hold\": with a synchronous mirror every write of the guest would wait for the target "
+                      "all the time; leave one of them out");
+        return NULL;
+    }
+    if (self->cutover_at && !self->hold) {
+        refuse(error, "\"cutover_at\": only a move with \"hold\" waits for a time");
         return NULL;
     }
     if (id && !g_uuid_string_is_valid(id)) {
@@ -265,6 +295,10 @@ JsonObject *request_to_json(const request *self)
         json_object_set_string_member(object, "mirror", "synchronous");
     if (self->read_back)
         json_object_set_string_member(object, "verify", "readback");
+    if (self->hold)
+        json_object_set_boolean_member(object, "hold", TRUE);
+    if (self->cutover_at)
+        json_object_set_int_member(object, "cutover_at", self->cutover_at);
     request_limits_to_json(&self->limits, object);
     return object;
 }

@@ -22,6 +22,8 @@ typedef struct {
     gint64 way_back;                    /* "way_back": hours, 0 to 8760; -1: the host's setting */
     gboolean synchronous;               /* "mirror": "background" (default) or "synchronous" */
     gboolean read_back;                 /* "verify": "transfer" (default) or "readback" */
+    gboolean hold;                      /* "hold": wait for the cutover with everything there */
+    gint64 cutover_at;                  /* "cutover_at": Unix seconds, only with hold; 0: when told */
     request_limits limits;              /* not said: the host's settings */
 } request;
 
@@ -35,6 +37,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(request, request_free)
 /* The members of limits; others may be there as well. Only what is said is written. */
 gboolean request_limits_from_json(JsonObject *object, request_limits *limits, GError **error);
 void request_limits_to_json(const request_limits *limits, JsonObject *object);
+
+/* A time, Unix seconds; not there or null: 0. */
+gboolean request_time_from_json(JsonObject *object, const char *member, gint64 *at, GError **error);
+
+/* "hold" in a migration object (docs/api.md): how far a hold is. Caller unrefs. */
+JsonObject *request_hold_json(const char *state, gint64 cutover_at);
 
 /* Parts of it, wherever they were written: the VM's and the target's name, one rule each of the maps. */
 gboolean request_check_vm(const char *vm, GError **error);

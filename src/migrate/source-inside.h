@@ -2,6 +2,7 @@
 /* What the files of the source's side share; see source.h for who does what. */
 #pragma once
 #include "migrate/source.h"
+#include "migrate/hold.h"
 #include "migrate/throttle.h"
 #include "relay/export.h"
 #include "relay/rpc.h"
@@ -15,6 +16,7 @@ struct source {
     gboolean compare, recovering;
     status *status;
     throttle *throttle;
+    hold *hold; /* NULL: it does not wait for a cutover */
 
     /* Set by the running thread before the session exists; read-only for all others afterwards. */
     virt_host *host;

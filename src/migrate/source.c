@@ -16,6 +16,15 @@
 #define RUN_TRIES        60
 #define RUN_PAUSE_US     G_USEC_PER_SEC
 
+/* The valve has run dry. */
+static void look_at_hold(void *user)
+{
+    source *self = user;
+
+    g_mutex_lock(&self->lock);
+    source_leave_word(self);
+}
+
 source *source_new(const job *work, const request *asked, gboolean compare)
 {
     source *self = g_new0(source, 1);
@@ -35,6 +44,8 @@ source *source_new(const job *work, const request *asked, gboolean compare)
     g_cond_init(&self->changed);
     self->status = status_new(&setup);
     self->throttle = throttle_new(self->status, work->conf, asked);
+    if (asked->hold && !compare)
+        self->hold = hold_new(self->status, asked, look_at_hold, self);
     return self;
 }
 
@@ -44,6 +55,7 @@ void source_free(source *self)
         return;
     throttle_free(self->throttle);
     session_free(self->session);
+    hold_free(self->hold);
     export_table_free(self->exports);
     virt_domain_free(self->domain);
     virt_host_close(self->host);
@@ -75,6 +87,15 @@ void source_set_limits(source *self, const request_limits *wanted)
 void source_set_share(source *self, guint64 share, guint64 claim)
 {
     throttle_set_share(self->throttle, share, claim);
+}
+
+gboolean source_cutover(source *self, gint64 at)
+{
+    gboolean held = self->hold && hold_cutover(self->hold, at);
+
+    g_mutex_lock(&self->lock);
+    source_leave_word(self);
+    return held;
 }
 
 /* Waits a while, or until cancelled. */
@@ -254,6 +275,10 @@ static gboolean move(source *self)
 {
     g_autoptr(GError) error = NULL;
 
+    if (self->hold && !hold_suits(self->landing->machine->memory, &error)) {
+        status_set_error(self->status, "blocked", "%s", error->message);
+        return FALSE;
+    }
     if (!status_enter(self->status, PHASE_LANDING, &error))
         return source_fail(self, error);
     if (!land(self) || source_is_cancelled(self, &error))

@@ -6,6 +6,7 @@
  *   inspect.c   comparing: the VM as it is here
  *   carry.c     the session, and libvirt's migration through it
  *   throttle.c  how fast it may go
+ *   hold.c      waiting for the cutover
  *   handover.c  the switchover: give up, send the token, learn the answer, whatever happens to the session
  *   proof.c     the guest has been seen running at the target, or has died there
  *   wayback.c   afterwards: the definition goes, the disks are kept
@@ -35,4 +36,6 @@ gboolean source_cancel(source *self, const char *why);
 /* Any thread: limits for the rest of the move, from the user and from ferryd; see throttle.h. */
 void source_set_limits(source *self, const request_limits *wanted);
 void source_set_share(source *self, guint64 share, guint64 claim);
+/* Any thread: a move that is held shall switch over at this time (Unix, seconds), or now: 0. FALSE: it is not held. */
+gboolean source_cutover(source *self, gint64 at);
 status *source_status(source *self);

@@ -31,7 +31,7 @@ struct status {
     status_limits limits;
     gint64 blackout; /* µs, -1: not known */
     status_settled settled;
-    JsonObject *changes, *way_back;
+    JsonObject *changes, *way_back, *hold;
     findings *found;
     char *error_code, *error_text;
 };
@@ -66,6 +66,7 @@ void status_free(status *self)
     g_free(self->no_link);
     g_clear_pointer(&self->changes, json_object_unref);
     g_clear_pointer(&self->way_back, json_object_unref);
+    g_clear_pointer(&self->hold, json_object_unref);
     findings_free(self->found);
     g_free(self->error_code);
     g_free(self->error_text);
@@ -219,6 +220,7 @@ static JsonObject *to_json(const status *self)
         json_object_set_null_member(o, "total_seconds");
     json_object_set_object_member(o, "channels", channels_json(self));
     json_object_set_object_member(o, "limits", limits_json(self));
+    set_child(o, "hold", self->hold);
     set_child(o, "changes", self->changes);
     set_child(o, "way_back", self->way_back);
     json_object_set_array_member(o, "findings", findings_to_json(self->found));
@@ -274,6 +276,11 @@ gboolean status_restore(status *self, const journal_entry *entry, GError **error
     self->settled = settled_in(entry->status);
     unlock_changed(self);
     return TRUE;
+}
+
+const char *status_peer(const status *self)
+{
+    return self->peer;
 }
 
 phase status_phase(status *self)
@@ -599,6 +606,14 @@ void status_set_plan(status *self, const plan *made)
     g_mutex_lock(&self->lock);
     g_clear_pointer(&self->changes, json_object_unref);
     self->changes = changes;
+    unlock_changed(self);
+}
+
+void status_set_hold(status *self, JsonObject *hold)
+{
+    g_mutex_lock(&self->lock);
+    g_clear_pointer(&self->hold, json_object_unref);
+    self->hold = hold;
     unlock_changed(self);
 }
 

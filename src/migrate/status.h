@@ -42,6 +42,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(status, status_free)
 gboolean status_restore(status *self, const journal_entry *entry, GError **error);
 
 phase status_phase(status *self);
+const char *status_peer(const status *self);
 /* FALSE: not a legal step (nothing changes), or the journal could not be written. */
 gboolean status_enter(status *self, phase to, GError **error);
 /* Enters every phase up to `to` in order, where signs of several phases may arrive late or together; already there or beyond
@@ -77,6 +78,8 @@ void status_set_session(status *self, const session_stats *stats);
 void status_set_limits(status *self, const status_limits *limits);
 void status_set_blackout(status *self, gint64 microseconds);
 void status_set_plan(status *self, const plan *made);
+/* Takes `hold`: what "hold" is to be (docs/api.md, "Migration"). */
+void status_set_hold(status *self, JsonObject *hold);
 void status_set_way_back(status *self, gint64 until, const char *const *disks);
 void status_take_findings(status *self, findings *found);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -110,6 +111,17 @@ size_t pump_receive_some(pump *self, void *out, size_t room)
             break_local(self, "receive", errno);
     }
     return 0;
+}
+
+size_t pump_waiting(pump *self)
+{
+    int waiting = 0;
+
+    pthread_mutex_lock(&self->owner->lock);
+    if (self->fd < 0 || ioctl(self->fd, FIONREAD, &waiting) < 0)
+        waiting = 0;
+    pthread_mutex_unlock(&self->owner->lock);
+    return (size_t)MAX(waiting, 0);
 }
 
 void pump_count(pump *self, uint64_t content)

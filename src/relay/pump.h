@@ -57,6 +57,8 @@ void pump_to_peer(pump *self, frame *bytes);
 gboolean pump_receive(pump *self, void *out, size_t length);
 /* Reads what is there, at least one byte; 0: it ended or broke. Reader thread. */
 size_t pump_receive_some(pump *self, void *out, size_t room);
+/* Bytes that lie unread in the local connection. Any thread, as long as the pump is there. */
+size_t pump_waiting(pump *self);
 /* So much content has gone this way or that, whatever it was as payload. Any thread of the codec. */
 void pump_count(pump *self, uint64_t content);
 /* So much of that did not have to cross, because the target had it; negative: it did after all. */

@@ -3,6 +3,7 @@
 #include "relay/squeezed.h"
 #include "base/bytes.h"
 #include "relay/shrink.h"
+#include "relay/valve.h"
 
 #include <string.h>
 
@@ -11,6 +12,7 @@ enum { PLAIN = 0, ZSTD = 1 };
 
 typedef struct {
     pump_codec codec;
+    valve *held;   /* NULL: nothing is held back */
     shrink shrink; /* the reader thread's */
     pack *pack;    /* the writer thread's, these two */
     uint8_t *inflated;
@@ -43,6 +45,19 @@ static frame *wrap(squeezed *self, pump *io, frame **whole, uint32_t length)
     return f;
 }
 
+/* What is there, at least one byte, as far as it may pass; 0: the end. */
+static size_t receive(squeezed *self, pump *io, void *out)
+{
+    size_t most = WIRE_PAYLOAD_MAX - HEADER, got;
+
+    if (!self->held)
+        return pump_receive_some(io, out, most);
+    most = valve_take(self->held, io, most);
+    got = most ? pump_receive_some(io, out, most) : 0;
+    valve_give_back(self->held, most - got);
+    return got;
+}
+
 static gboolean serve(pump_codec *codec, pump *io, GError **error)
 {
     squeezed *self = (squeezed *)codec;
@@ -52,7 +67,7 @@ static gboolean serve(pump_codec *codec, pump *io, GError **error)
     do {
         if (!whole)
             whole = pump_frame(io, WIRE_PAYLOAD_MAX);
-        n = pump_receive_some(io, whole->payload + HEADER, WIRE_PAYLOAD_MAX - HEADER);
+        n = receive(self, io, whole->payload + HEADER);
         if (n > 0) {
             pump_count(io, n);
             pump_to_peer(io, wrap(self, io, &whole, (uint32_t)n));
@@ -101,20 +116,32 @@ static gboolean from_peer(pump_codec *codec, pump *io, frame *bytes, GError **er
     return TRUE;
 }
 
+static void wake(pump_codec *codec)
+{
+    squeezed *self = (squeezed *)codec;
+
+    if (self->held)
+        valve_wake(self->held);
+}
+
 static void squeezed_free(pump_codec *codec)
 {
     squeezed *self = (squeezed *)codec;
 
+    if (self->held)
+        valve_leave(self->held);
     shrink_clear(&self->shrink);
     pack_free(self->pack);
     g_free(self->inflated);
     g_free(self);
 }
 
-pump_codec *squeezed_codec_new(void *unused)
+pump_codec *squeezed_codec_new(void *valve_)
 {
     squeezed *self = g_new0(squeezed, 1);
 
-    self->codec = (pump_codec){.serve = serve, .from_peer = from_peer, .free = squeezed_free};
+    self->held = valve_;
+    self->codec = (pump_codec){
+        .serve = serve, .from_peer = from_peer, .wake = wake, .free = squeezed_free};
     return &self->codec;
 }

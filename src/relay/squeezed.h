@@ -9,4 +9,5 @@
 
 #define SQUEEZED_CONTENT_MAX 131072
 
-pump_codec *squeezed_codec_new(void *unused);
+/* `valve_` (may be NULL): a valve that holds back what comes from the local connection. */
+pump_codec *squeezed_codec_new(void *valve_);

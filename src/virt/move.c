@@ -126,6 +126,22 @@ gboolean move_abort(virt_domain *domain, GError **error)
            conn_error(error, "the migration of VM %s cannot be stopped", domain->name);
 }
 
+gboolean move_get_downtime(virt_domain *domain, guint64 *milliseconds, GError **error)
+{
+    unsigned long long limit = 0;
+
+    if (virDomainMigrateGetMaxDowntime(domain->domain, &limit, 0) < 0)
+        return conn_error(error, "the downtime limit of VM %s is not known", domain->name);
+    *milliseconds = limit;
+    return TRUE;
+}
+
+gboolean move_set_downtime(virt_domain *domain, guint64 milliseconds, GError **error)
+{
+    return virDomainMigrateSetMaxDowntime(domain->domain, milliseconds, 0) == 0 ||
+           conn_error(error, "the downtime limit of VM %s cannot be set", domain->name);
+}
+
 static guint64 number(virTypedParameterPtr params, int count, const char *name)
 {
     unsigned long long value = 0;
@@ -164,8 +180,9 @@ gboolean move_get_progress(virt_domain *domain, const char *const *disks, move_p
         progress->memory_total = number(params, count, VIR_DOMAIN_JOB_MEMORY_TOTAL);
         progress->memory_done = number(params, count, VIR_DOMAIN_JOB_MEMORY_PROCESSED);
         progress->memory_remaining = number(params, count, VIR_DOMAIN_JOB_MEMORY_REMAINING);
-        progress->dirty_rate = number(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) *
-                               number(params, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE);
+        progress->page = number(params, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE);
+        progress->dirty_rate =
+            number(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) * progress->page;
         progress->iteration = (guint)number(params, count, VIR_DOMAIN_JOB_MEMORY_ITERATION);
         /* libvirt sends memory once every mirror is ready; at the very end the mirrors are gone. */
         progress->disks_ready = progress->memory_total > 0 || mirrors_ready(domain, disks);

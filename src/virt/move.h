@@ -30,10 +30,15 @@ gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error);
  * while move_run runs. */
 gboolean move_abort(virt_domain *domain, GError **error);
 
+/* While it runs: how long QEMU may stop the guest for what remains, in milliseconds. */
+gboolean move_get_downtime(virt_domain *domain, guint64 *milliseconds, GError **error);
+gboolean move_set_downtime(virt_domain *domain, guint64 milliseconds, GError **error);
+
 typedef struct {
     gboolean active;
     guint64 disk_total, disk_done;                       /* bytes, all copied disks together */
     guint64 memory_total, memory_done, memory_remaining; /* bytes */
+    guint64 page;                                        /* bytes, 0: unknown */
     guint64 dirty_rate;                                  /* bytes/s, 0: unknown */
     guint iteration;
     gboolean disks_ready; /* every mirror is in sync */

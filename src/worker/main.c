@@ -218,7 +218,7 @@ static void on_message(JsonObject *message, int *fd, void *user)
     worker *self = user;
     g_autoptr(GError) error = NULL;
     const char *op, *text;
-    gint64 index;
+    gint64 index, at;
 
     if (!json_get_string(message, "op", &op, &error)) {
         log_warning("ferryd: %s", error->message);
@@ -233,6 +233,10 @@ static void on_message(JsonObject *message, int *fd, void *user)
     } else if (!strcmp(op, "limits") && (self->source || self->target) &&
                set_limits(self, message, &error)) {
         return;
+    } else if (!strcmp(op, "cutover") && self->source &&
+               request_time_from_json(message, "at", &at, &error)) {
+        if (!source_cutover(self->source, at))
+            log_warning("told to switch over, but nothing is held");
     } else if (!strcmp(op, "commit") && self->target &&
                json_get_string(message, "token", &text, &error)) {
         if (!target_commit(self->target, text, on_decision, self))

@@ -34,7 +34,15 @@ static void test_request(void)
                .bandwidth = (char *)"800Mbit/s",
                .latency_guard = (char *)"off"};
 
+    ask held = {.hold = TRUE}, until = {.cutover_at = (char *)"2026-12-01T02:00:00Z"};
+    ask never = {.cutover_at = (char *)"tomorrow"};
+
     check(&nothing, "{\"vm\":\"web01\",\"target\":\"zulu\"}", NULL);
+    check(&held, "{\"vm\":\"web01\",\"target\":\"zulu\",\"hold\":true}", NULL);
+    check(&until, "{\"vm\":\"web01\",\"target\":\"zulu\",\"hold\":true,\"cutover_at\":1796090400}", NULL);
+    check(&never, NULL, "--cutover-at 'tomorrow'");
+    held.mirror = (char *)"synchronous";
+    check(&held, NULL, "--hold: with --mirror synchronous");
     check(&all,
           "{\"vm\":\"web01\",\"target\":\"zulu\","
           "\"switches\":{\"vSwitch-VLAN500\":\"Converged:500\",\"52:54:00:00:00:06\":\"Converged:"

@@ -12,8 +12,8 @@ from fakeferryd import BLOCKING, CHANGES, COMPLETED, GIB, ID, MOVE, refusal  # n
 from runs import FerryCase  # noqa: E402
 
 ASAN = True
-COMMANDS = ("compare", "explain", "migrate", "return", "commit", "status", "list", "set", "cancel", "pair", "peers",
-            "unpair", "version", "help")
+COMMANDS = ("compare", "explain", "migrate", "return", "commit", "status", "list", "set", "cutover", "cancel", "pair",
+            "peers", "unpair", "version", "help")
 
 
 class Usage(FerryCase):
@@ -262,6 +262,19 @@ class Moves(FerryCase):
         self.assertEqual(self.ferryd.requests(*told)[1], {"bandwidth": 0})
         self.ferryd.answers[told] = (409, refusal("conflict", "It has ended."))
         self.assertEqual(self.ferry("set", ID, "latency-guard=2"), (1, "", "ferry: It has ended.\n"))
+
+    def test_cutover(self):
+        path = f"/v1/migrations/{ID}/cutover"
+        self.ferryd.answers["POST", path] = (202, {**MOVE, "hold": {"state": "ready", "cutover_at": None}})
+        status, text, _ = self.ferry("cutover", ID)
+        self.assertEqual((status, self.ferryd.requests("POST", path)[-1]), (0, {}))
+        self.assertIn("switches over", text)
+        status, text, _ = self.ferry("cutover", ID, "--at", "2026-12-01T02:00:00Z")
+        self.assertEqual((status, self.ferryd.requests("POST", path)[-1]), (0, {"at": 1796090400}))
+        self.assertEqual(self.ferry("cutover", ID, "--at", "tomorrow")[0], 2)
+        self.ferryd.answers["POST", path] = (409, refusal("conflict", "This move is not held."))
+        status, _, text = self.ferry("cutover", ID)
+        self.assertEqual((status, text), (1, "ferry: This move is not held.\n"))
 
     def test_cancel(self):
         status, text, _ = self.ferry("cancel", ID)

@@ -7,6 +7,7 @@
  * cancelled) or gets SIGUSR1 (ends completed). With --recover it says "synchronizing" and goes on
  * likewise; of VMs called "unreadable" it says that it does not understand the journal. VMs called
  * "bound-N" have a target that lets them have N bytes/s. VMs called
+ * "held…" with a hold are ready at once, until told to cut over. VMs called
  * "early-…" die before they have done anything, landings of "slow" are answered on SIGUSR2. Every
  * status has "pid", so that tests can find it.
  */
@@ -14,6 +15,7 @@
 #include "base/json.h"
 #include "journal/journal.h"
 #include "migrate/phase.h"
+#include "migrate/request.h"
 #include "migrate/settings.h"
 
 #include <errno.h>
@@ -35,6 +37,8 @@ typedef struct {
     gint64 version;
     gint64 bandwidth, share, claim, peer_share; /* limits, as told */
     int listening, link;
+    const char *hold;  /* state; NULL: none */
+    gint64 cutover_at;
     gboolean fleeting; /* a comparison: not in the journal */
     gboolean stuck;    /* once ferryd is there to hear it */
 } fake;
@@ -84,6 +88,8 @@ static JsonObject *status_of(fake *f)
         json_object_set_double_member(status, "ended", (double)g_get_real_time() / G_USEC_PER_SEC);
     json_object_set_int_member(status, "pid", getpid());
     json_object_set_object_member(status, "limits", limits_of(f));
+    if (f->hold)
+        json_object_set_object_member(status, "hold", request_hold_json(f->hold, f->cutover_at));
     return status;
 }
 
@@ -163,13 +169,16 @@ static void begin_journal(fake *f)
 
 static void start_source(fake *f, JsonObject *message, gboolean compare)
 {
-    JsonObject *request = json_object_get_object_member(message, "request");
+    JsonObject *asked = json_object_get_object_member(message, "request");
 
     f->role = g_strdup("source");
-    f->vm = g_strdup(json_object_get_string_member(request, "vm"));
-    f->peer = g_strdup(json_object_get_string_member(request, "target"));
+    f->vm = g_strdup(json_object_get_string_member(asked, "vm"));
+    f->peer = g_strdup(json_object_get_string_member(asked, "target"));
     f->fleeting = compare;
-    f->bandwidth = json_object_get_int_member_with_default(request, "bandwidth", 0);
+    f->bandwidth = json_object_get_int_member_with_default(asked, "bandwidth", 0);
+    if (json_object_get_boolean_member_with_default(asked, "hold", FALSE))
+        f->hold = g_str_has_prefix(f->vm, "held") ? "ready" : "preparing";
+    f->cutover_at = json_object_get_int_member_with_default(asked, "cutover_at", 0);
     if (g_str_has_prefix(f->vm, "bound-"))
         f->peer_share = g_ascii_strtoll(f->vm + strlen("bound-"), NULL, 10);
     if (g_str_has_prefix(f->vm, "early-"))
@@ -241,6 +250,14 @@ static void on_limits(fake *f, JsonObject *message)
     send_status(f);
 }
 
+static void on_cutover(fake *f, JsonObject *message)
+{
+    f->cutover_at = json_object_get_int_member_with_default(message, "at", 0);
+    if (!f->cutover_at)
+        f->hold = "over";
+    send_status(f);
+}
+
 static void on_message(fake *f, JsonObject *message, int fd)
 {
     const char *op = json_object_get_string_member(message, "op");
@@ -256,6 +273,8 @@ static void on_message(fake *f, JsonObject *message, int fd)
         on_commit(f, message);
     else if (!strcmp(op, "limits"))
         on_limits(f, message);
+    else if (!strcmp(op, "cutover"))
+        on_cutover(f, message);
     else if (!strcmp(op, "cancel"))
         end(f, "cancelled");
 }

@@ -84,6 +84,28 @@ static void only_vm_and_target_are_needed(void)
     g_assert_cmpfloat(again->limits.latency_guard, ==, -1);
 }
 
+static void a_hold_survives_a_round_trip(void)
+{
+    static const char json[] = "{\"vm\":\"web01\",\"target\":\"zulu\",\"hold\":true,\"cutover_at\":1796086800}";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(request) r = parse(json, &error);
+    g_autoptr(JsonObject) back = NULL;
+    g_autofree char *text = NULL;
+
+    g_assert_no_error(error);
+    g_assert_true(r->hold);
+    g_assert_cmpint(r->cutover_at, ==, 1796086800);
+    back = request_to_json(r);
+    g_assert_true(json_object_get_boolean_member(back, "hold"));
+    text = json_text(back);
+    g_assert_nonnull(strstr(text, "\"hold\":true,\"cutover_at\":1796086800"));
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"cutover_at\":1796086800}", "hold");
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":true,\"cutover_at\":-1}", "cutover_at");
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":\"yes\"}", "hold");
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":true,\"mirror\":\"synchronous\"}",
+                   "synchronous");
+}
+
 static void limits_survive_a_round_trip(void)
 {
     static const struct {
@@ -207,6 +229,7 @@ int main(int argc, char **argv)
     g_test_add_func("/request/round_trip", a_full_request_survives_a_round_trip);
     g_test_add_func("/request/minimum", only_vm_and_target_are_needed);
     g_test_add_func("/request/return", a_return_takes_no_maps);
+    g_test_add_func("/request/hold", a_hold_survives_a_round_trip);
     g_test_add_func("/request/limits", limits_survive_a_round_trip);
     g_test_add_func("/request/nonsense", nonsense_is_refused_by_name);
     g_test_add_func("/request/rules", rules_are_checked);
