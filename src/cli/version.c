@@ -5,12 +5,13 @@
 int version_command(cli *self, GStrv *args)
 {
     int status = cli_parse(self, args, NULL, NULL, 0, 0);
+    g_autoptr(GError) error = NULL;
     g_autoptr(JsonObject) answer = NULL, both = json_object_new();
     const char *version = NULL, *name = NULL, *refused = NULL;
 
     if (status >= 0)
         return status;
-    answer = client_call(self->api, "GET", "/v1/host", NULL, CLIENT_TIMEOUT, NULL, NULL);
+    answer = client_call(self->api, "GET", "/v1/host", NULL, CLIENT_TIMEOUT, NULL, &error);
     if (answer && !json_opt_string(answer, "version", &version, NULL, NULL))
         version = NULL;
     if (answer && !json_opt_string(answer, "name", &name, NULL, NULL))
@@ -30,7 +31,8 @@ int version_command(cli *self, GStrv *args)
     if (version)
         out_line(self->out, OUT_PLAIN, "ferryd %s on %s", version, name ? name : "this host");
     else
-        out_line(self->out, OUT_PLAIN, "ferryd does not answer here");
+        out_line(self->out, OUT_PLAIN, "%s",
+                 error ? error->message : "ferryd does not tell its version");
     if (refused)
         out_line(self->out, OUT_BAD, "It keeps its old settings: %s", refused);
     return CLI_OK;
