@@ -124,7 +124,7 @@ class Lab:
                 kvm.settle()
                 self._start()
             except BaseException:
-                self._keep_logs()
+                self.keep_logs()
                 self._clear()
                 raise
         return self
@@ -192,6 +192,10 @@ class Lab:
             fcntl.flock(lock, fcntl.LOCK_SH)
             init = self._wait_for(name, *self._spawn(name, lock.fileno()))
         host.enter(init, self._visible(name, init))
+        # The kernel takes its old network namespace down in its own time, and not before every socket in it is closed.
+        ends = {cable.tor_end for cable in self.cables if cable.host == name}
+        wait_until(lambda: not ends & set(self.tor.out("ls", "/sys/class/net").split()), 60,
+                   f"the old interfaces of {name} to go: a socket of it may still be open somewhere")
         cables.pull(self.cables, self.hosts, only=name)
         self._start_networks(host)
         own = [cable for cable in self.cables if cable.host == name]
@@ -360,9 +364,9 @@ class Lab:
             host.close()
         self.hosts = {}
 
-    def _keep_logs(self):
-        """Copy the logs to .logs/NAME: the state folder goes away."""
-        target = os.path.join(self.base, ".logs", self.name)
+    def keep_logs(self, name=None):
+        """Copy the logs to .logs/NAME (default: the lab's), as the state folder goes away; returns that folder."""
+        target = os.path.join(self.base, ".logs", name or self.name)
         shutil.rmtree(target, ignore_errors=True)
         os.makedirs(target)
         for name in [*self.plans, topology.CLIENT, topology.TOR]:
@@ -379,6 +383,6 @@ class Lab:
 
     def __exit__(self, kind, error, trace):
         if kind is not None and issubclass(kind, Exception):
-            error.add_note(f"logs: {self._keep_logs()}") if hasattr(error, "add_note") \
-                else self._keep_logs()
+            error.add_note(f"logs: {self.keep_logs()}") if hasattr(error, "add_note") \
+                else self.keep_logs()
         self.down()

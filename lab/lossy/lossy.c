@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <fuse.h>
 #include <glib.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,9 +154,24 @@ static int on_fsync(const char *path, int only_data, struct fuse_file_info *info
     return 0;
 }
 
+/* Mounted: leaves the host's mounts to the host. Else, when all its processes are killed, this one
+ * may be the last to hold them; it would unmount the file system on its own disk as it ends, and
+ * wait for itself for ever. */
+static void *on_init(struct fuse_conn_info *connection, struct fuse_config *config)
+{
+    (void)connection;
+    (void)config;
+    if (unshare(CLONE_NEWNS)) {
+        fprintf(stderr, "lossy: a mount namespace: %s\n", strerror(errno));
+        exit(1);
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
-    static const struct fuse_operations operations = {.getattr = on_getattr,
+    static const struct fuse_operations operations = {.init = on_init,
+                                                      .getattr = on_getattr,
                                                       .open = on_open,
                                                       .read = on_read,
                                                       .write = on_write,
