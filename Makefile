@@ -5,12 +5,13 @@ RELEASE := build/release
 ASAN    := build/asan
 GUEST   := build/guest
 FUZZ    := build/fuzz
+FAULTS  := build/faults
 # For each target.
 FUZZ_SECONDS ?= 600
 # Where lab, tests and benchmark find the programs.
 export FERRY_BUILD := $(CURDIR)/$(RELEASE)
 
-.PHONY: all help setup asan guest demo check check-unit fuzz bench install clean
+.PHONY: all help setup asan guest demo check check-unit fuzz faults bench install clean
 
 all: $(RELEASE)/build.ninja
 	ninja -C $(RELEASE)
@@ -22,10 +23,11 @@ help:
 	@echo 'make check       run all tests, with and without sanitizers (root)'
 	@echo 'make check-unit  run the unit tests only'
 	@echo 'make fuzz        let a fuzzer loose on what a peer sends, FUZZ_SECONDS=600 for each parser'
+	@echo 'make faults      break something at every point of a move, for hours; may be ended and gone on with (root)'
 	@echo 'make bench       measure against virsh migrate (root)'
 	@echo 'make install     install, below DESTDIR if that is set'
 	@echo 'make clean       remove what was built'
-	@echo 'ARGS="…"         passed on to demo, tests/run.py and bench'
+	@echo 'ARGS="…"         passed on to demo, tests/run.py, faults and bench'
 
 setup:
 	./setup
@@ -73,6 +75,14 @@ fuzz:
 	ninja -C $(FUZZ) fuzzers
 	tests/fuzz/run $(FUZZ) $(FUZZ_SECONDS) $(ARGS)
 
+# Without sanitizers: quicker, and killing what they watch tells them nothing. tests/faults/README.md.
+$(FAULTS)/build.ninja:
+	meson setup -Dtest-hooks=true $(FAULTS)
+
+faults: guest $(FAULTS)/build.ninja
+	ninja -C $(FAULTS)
+	tests/faults/run $(ARGS)
+
 # Without what only the benchmark needs the cases that need it are skipped and say so.
 bench: guest
 	-./setup --bench
@@ -83,4 +93,4 @@ install: all
 
 # Labs may be up in build/labs: they are not ours to remove.
 clean:
-	rm -rf $(RELEASE) $(ASAN) $(FUZZ) $(GUEST)
+	rm -rf $(RELEASE) $(ASAN) $(FUZZ) $(FAULTS) $(GUEST)

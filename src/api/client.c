@@ -3,6 +3,7 @@
 #include "api/client.h"
 
 #include "api/gtls.h"
+#include "base/hook.h"
 
 #include <gio/gunixsocketaddress.h>
 #include <libsoup/soup.h>
@@ -382,8 +383,8 @@ static JsonObject *read_answer(call *c, GError **error)
     return NULL;
 }
 
-JsonObject *client_call(client *self, const char *method, const char *path, JsonObject *body,
-                        guint timeout_s, GCancellable *cancel, GError **error)
+static JsonObject *call_once(client *self, const char *method, const char *path, JsonObject *body,
+                             guint timeout_s, GCancellable *cancel, GError **error)
 {
     g_autoptr(GMainContext) context = g_main_context_new();
     g_autoptr(GCancellable) inner = g_cancellable_new();
@@ -415,6 +416,34 @@ JsonObject *client_call(client *self, const char *method, const char *path, Json
     g_clear_error(&c.trust);
     g_clear_error(&c.error);
     return result;
+}
+
+/* What the hooks call it: "http:POST.landings.ID.commit". */
+static char *step_name(const char *method, const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    GString *name = g_string_new("http:");
+
+    g_string_append(name, method);
+    for (guint i = 2; i < g_strv_length(parts); i++)
+        g_string_append_printf(name, ".%s", g_uuid_string_is_valid(parts[i]) ? "ID" : parts[i]);
+    return g_string_free(name, FALSE);
+}
+
+JsonObject *client_call(client *self, const char *method, const char *path, JsonObject *body,
+                        guint timeout_s, GCancellable *cancel, GError **error)
+{
+    g_autofree char *step = step_name(method, path);
+    g_autoptr(JsonObject) answer = NULL;
+
+    hook_before(step);
+    answer = call_once(self, method, path, body, timeout_s, cancel, error);
+    hook_after(step);
+    if (!answer || !hook_wrong(step))
+        return g_steal_pointer(&answer);
+    g_set_error(error, CLIENT_ERROR, CLIENT_ERROR_UNREACHABLE,
+                "%s: the answer was lost, as a test wished", self->name);
+    return NULL;
 }
 
 int client_status(const client *self)

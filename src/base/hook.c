@@ -45,6 +45,17 @@ void hook_after(const char *step)
     (void)ask("after:", step);
 }
 
+const char *hook_enter(const char *step)
+{
+    hook_before(step);
+    return step;
+}
+
+void hook_leave(const char **step)
+{
+    hook_after(*step);
+}
+
 gboolean hook_wrong(const char *what)
 {
     return ask("wrong:", what) == 'd';

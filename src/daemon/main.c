@@ -3,6 +3,7 @@
 #include "daemon/ferryd.h"
 #include "daemon/notify.h"
 
+#include "base/hook.h"
 #include "base/log.h"
 
 #include <glib-unix.h>
@@ -74,6 +75,7 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
 
     setlocale(LC_CTYPE, ""); /* --help has characters that are not ASCII */
+    hook_program("ferryd");
     signal(SIGPIPE, SIG_IGN);
     umask(022);
     g_option_context_add_main_entries(context, entries, NULL);

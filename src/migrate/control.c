@@ -2,6 +2,7 @@
 /* Control messages; see control.h. */
 #include "migrate/control.h"
 
+#include "base/hook.h"
 #include "base/json.h"
 #include "base/rate.h"
 
@@ -73,6 +74,7 @@ control_message *control_parse(const char *text, size_t length, session_role sen
 {
     g_autoptr(control_message) message = g_new0(control_message, 1);
     g_autoptr(JsonObject) object = json_parse(text, (gssize)length, error);
+    g_autofree char *step = NULL;
     const char *op;
 
     if (!object || !json_get_string(object, "op", &op, error)) {
@@ -89,6 +91,8 @@ control_message *control_parse(const char *text, size_t length, session_role sen
             g_prefix_error(error, "control message \"%s\": ", ops[i].name);
             return NULL;
         }
+        step = g_strconcat("heard:", ops[i].name, NULL);
+        hook_before(step);
         return g_steal_pointer(&message);
     }
     g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
@@ -104,29 +108,39 @@ void control_message_free(control_message *self)
     g_free(self);
 }
 
+static gboolean say(session *to, control_op op, JsonObject *object, GError **error)
+{
+    g_autofree char *step = g_strconcat("send:", ops[op].name, NULL);
+    g_autofree char *line = NULL;
+    gboolean sent;
+
+    json_object_set_string_member(object, "op", ops[op].name);
+    line = json_text(object);
+    hook_before(step);
+    if (hook_wrong(step)) /* it is lost on the way */
+        return TRUE;
+    sent = session_send_control(to, line, strlen(line), error);
+    hook_after(step);
+    return sent;
+}
+
 gboolean control_send_rate(session *to, guint64 bytes, GError **error)
 {
     g_autoptr(JsonObject) object = json_object_new();
-    g_autofree char *line = NULL;
 
-    json_object_set_string_member(object, "op", ops[CONTROL_RATE].name);
     json_object_set_int_member(object, "bytes", (gint64)bytes);
-    line = json_text(object);
-    return session_send_control(to, line, strlen(line), error);
+    return say(to, CONTROL_RATE, object, error);
 }
 
 gboolean control_send(session *to, control_op op, const char *text, GError **error)
 {
     g_autoptr(JsonObject) object = json_object_new();
-    g_autofree char *line = NULL;
 
-    json_object_set_string_member(object, "op", ops[op].name);
     if (ops[op].text) {
         g_autofree char *whole = g_utf8_make_valid(text ? text : "", -1);
         /* Cut on a character, not inside one. */
         g_autofree char *cut = g_utf8_substring(whole, 0, MIN(g_utf8_strlen(whole, -1), TEXT_MAX / 4));
         json_object_set_string_member(object, ops[op].text, cut);
     }
-    line = json_text(object);
-    return session_send_control(to, line, strlen(line), error);
+    return say(to, op, object, error);
 }

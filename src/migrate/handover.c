@@ -11,6 +11,7 @@
  */
 #include "migrate/source-inside.h"
 
+#include "base/hook.h"
 #include "base/log.h"
 #include "migrate/control.h"
 #include "migrate/insist.h"
@@ -22,6 +23,8 @@
 /* A session waits long for a link, a stopped guest must not. */
 #define NO_LINK_US (5 * G_USEC_PER_SEC)
 #define LOOK_PAUSE G_USEC_PER_SEC
+/* A session that lives but brings no answer: asking again costs nothing, waiting costs the guest. */
+#define ANSWER_US (10 * G_USEC_PER_SEC)
 
 gboolean handover_has_link(source *self)
 {
@@ -34,10 +37,12 @@ gboolean handover_has_link(source *self)
 /* Waits for an answer over the session as long as that can bring one. */
 static verdict wait_for_answer(source *self)
 {
+    gint64 until = g_get_monotonic_time() + ANSWER_US;
     verdict said;
 
     g_mutex_lock(&self->lock);
-    while (self->said == VERDICT_NONE && self->session && !self->session_over && handover_has_link(self))
+    while (self->said == VERDICT_NONE && self->session && !self->session_over &&
+           handover_has_link(self) && g_get_monotonic_time() < until)
         g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + LOOK_PAUSE);
     said = self->said;
     g_mutex_unlock(&self->lock);
@@ -50,7 +55,7 @@ typedef struct {
     gboolean started; /* out */
 } question;
 
-/* The session is gone, or has no link: asks over the control port. The token goes along, so that asking is committing: a
+/* The session is gone, has no link, or brings no answer: asks over the control port. The token goes along, so that asking is committing: a
  * target that has not decided yet decides now. If a link comes back first, the answer may come there. */
 static gboolean ask(void *user, GError **error)
 {
@@ -139,6 +144,8 @@ verdict handover_settle(source *self, const char *token)
 
     status_set_waiting(self->status, waiting);
     said = wait_for_answer(self);
+    if (said == VERDICT_NONE && hook_wrong("handover.fence")) /* resumes without the target's word */
+        said = VERDICT_REFUSED;
     if (said == VERDICT_NONE) {
         insist(self->status, ask, NULL, &asked);
         said = asked.started ? VERDICT_STARTED : VERDICT_REFUSED;

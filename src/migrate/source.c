@@ -2,6 +2,7 @@
 /* The source's side of a move, in order; see source.h. */
 #include "migrate/source-inside.h"
 
+#include "base/hook.h"
 #include "base/log.h"
 #include "migrate/control.h"
 #include "migrate/peer.h"
@@ -37,6 +38,7 @@ source *source_new(const job *work, const request *asked, gboolean compare)
                           .changed = work->changed,
                           .user = work->user};
 
+    hook_program("source");
     self->work = work;
     self->asked = asked;
     self->compare = compare;

@@ -2,6 +2,7 @@
 /* The target's side of a move, in order; see target.h. */
 #include "migrate/target-inside.h"
 
+#include "base/hook.h"
 #include "base/log.h"
 #include "migrate/budget.h"
 #include "migrate/control.h"
@@ -29,6 +30,7 @@ target *target_new(const job *work, const char *peer, landing_request *asked)
                           .changed = work->changed,
                           .user = work->user};
 
+    hook_program("target");
     self->work = work;
     self->peer = peer;
     self->asked = asked;

@@ -2,6 +2,7 @@
 /* libvirt's packets put together, keepalives answered, the rest judged; see rpc.h. */
 #include "relay/rpc.h"
 #include "base/bytes.h"
+#include "base/hook.h"
 #include "relay/pump.h"
 
 #include <pthread.h>
@@ -117,18 +118,43 @@ static gboolean replace_body(assembly *a, GBytes *body, GError **error)
     return TRUE;
 }
 
+/* What the hooks call it: "rpc:finish.reply". */
+static char *step_name(const rpc_packet *packet)
+{
+    static const struct {
+        int32_t procedure;
+        const char *name;
+    } names[] = {{RPC_AUTH_LIST, "auth"},
+                 {RPC_CONNECT_SUPPORTS_FEATURE, "feature"},
+                 {RPC_CONNECT_OPEN, "open"},
+                 {RPC_MIGRATE_PREPARE3_PARAMS, "prepare"},
+                 {RPC_MIGRATE_FINISH3_PARAMS, "finish"},
+                 {RPC_CONNECT_CLOSE, "close"}};
+    const char *what = packet->type == RPC_CALL ? "call" : packet->type == RPC_REPLY ? "reply" : "event";
+
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+        if (names[i].procedure == packet->procedure)
+            return g_strdup_printf("rpc:%s.%s", names[i].name, what);
+    return g_strdup_printf("rpc:%d.%s", packet->procedure, what);
+}
+
 static gboolean judge(rpc_codec *self, assembly *a, const rpc_packet *packet,
                       rpc_direction direction, GError **error)
 {
     g_autoptr(GBytes) instead = NULL;
+    g_autofree char *step = step_name(packet);
     gboolean good;
 
     /* Types from 4 on pass descriptors or mark holes in streams: neither can be in a migration. */
     if (packet->type < RPC_CALL || packet->type > RPC_STREAM)
         return invalid(error, "rpc packet of unknown type");
+    hook_before(step);
+    if (hook_wrong(step))
+        return invalid(error, "rpc packet that is lost, as a test wished");
     pthread_mutex_lock(&self->judging);
     good = self->judge->judge(packet, direction, self->judge->user, &instead, error);
     pthread_mutex_unlock(&self->judging);
+    hook_after(step);
     return good && (!instead || replace_body(a, instead, error));
 }
 

@@ -95,6 +95,7 @@ gboolean conn_error_no_driver(void)
 
 virConnectPtr conn_open(const char *socket, GError **error)
 {
+    hook_around("libvirt:open");
     g_autofree char *path = g_uri_escape_string(socket, "/", FALSE);
     g_autofree char *uri = g_strdup_printf("qemu+unix:///system?socket=%s", path);
     virConnectPtr conn;
@@ -109,6 +110,7 @@ virConnectPtr conn_open(const char *socket, GError **error)
 
 xmlDoc *conn_capabilities(virConnectPtr conn, GError **error)
 {
+    hook_around("libvirt:capabilities");
     char *text = virConnectGetCapabilities(conn);
     xmlDoc *doc;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is behind virt_host and virt_domain; only inside src/virt. */
 #pragma once
+#include "base/hook.h"
 #include "virt/host.h"
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>

@@ -20,6 +20,7 @@ static virt_domain *wrap(virDomainPtr domain)
 
 virt_domain *virt_domain_find(virt_host *host, const char *name_or_uuid, GError **error)
 {
+    hook_around("libvirt:find");
     virDomainPtr domain = virDomainLookupByName(host->conn, name_or_uuid);
 
     if (!domain && conn_error_is(VIR_ERR_NO_DOMAIN) && g_uuid_string_is_valid(name_or_uuid))
@@ -38,6 +39,7 @@ virt_domain *virt_domain_find(virt_host *host, const char *name_or_uuid, GError 
 
 virt_domain *virt_domain_find_uuid(virt_host *host, const char *uuid, GError **error)
 {
+    hook_around("libvirt:find");
     virDomainPtr domain = virDomainLookupByUUIDString(host->conn, uuid);
 
     if (domain)
@@ -72,6 +74,7 @@ const char *virt_domain_uuid(const virt_domain *self)
 
 gboolean virt_domain_state(virt_domain *self, virt_state *state, GError **error)
 {
+    hook_around("libvirt:state");
     int now, reason;
 
     if (virDomainGetState(self->domain, &now, &reason, 0) < 0)
@@ -96,6 +99,7 @@ gboolean virt_domain_state(virt_domain *self, virt_state *state, GError **error)
 
 gboolean virt_domain_is_persistent(virt_domain *self, gboolean *persistent, GError **error)
 {
+    hook_around("libvirt:persistent");
     int answer = virDomainIsPersistent(self->domain);
 
     *persistent = answer == 1;
@@ -104,6 +108,7 @@ gboolean virt_domain_is_persistent(virt_domain *self, gboolean *persistent, GErr
 
 gboolean virt_domain_get_autostart(virt_domain *self, gboolean *autostart, GError **error)
 {
+    hook_around("libvirt:get-autostart");
     gboolean persistent;
     int answer = 0;
 
@@ -118,6 +123,7 @@ gboolean virt_domain_get_autostart(virt_domain *self, gboolean *autostart, GErro
 
 static char *get_xml(virt_domain *self, unsigned flags, GError **error)
 {
+    hook_around("libvirt:xml");
     char *text = virDomainGetXMLDesc(self->domain, flags);
     char *copy;
 
@@ -190,6 +196,7 @@ static guint64 bytes_taken(virDomainPtr domain, const vm_disk *disk)
 
 gboolean virt_domain_measure(virt_domain *self, vm *machine, GError **error)
 {
+    hook_around("libvirt:measure");
     virConnectPtr conn = virDomainGetConnect(self->domain);
 
     for (guint i = 0; i < machine->disks->len; i++) {
@@ -260,6 +267,7 @@ gboolean virt_domain_block_times(virt_domain *self, const char *const *disks,
 
 gboolean virt_domain_cpu_time(virt_domain *self, guint64 *nanoseconds, GError **error)
 {
+    hook_around("libvirt:cpu-time");
     virDomainInfo info;
 
     if (virDomainGetInfo(self->domain, &info) < 0)
@@ -286,6 +294,7 @@ static gboolean has_block_job(virt_domain *self, gboolean *job, GError **error)
 
 gboolean virt_domain_has_job(virt_domain *self, gboolean *job, GError **error)
 {
+    hook_around("libvirt:job");
     virDomainJobInfo info;
 
     *job = FALSE;
@@ -298,18 +307,21 @@ gboolean virt_domain_has_job(virt_domain *self, gboolean *job, GError **error)
 
 gboolean virt_domain_set_autostart(virt_domain *self, gboolean autostart, GError **error)
 {
+    hook_around("libvirt:autostart");
     return virDomainSetAutostart(self->domain, autostart) == 0 ||
            conn_error(error, "whether VM %s starts by itself cannot be set", self->name);
 }
 
 gboolean virt_domain_resume(virt_domain *self, GError **error)
 {
+    hook_around("libvirt:resume");
     return virDomainResume(self->domain) == 0 ||
            conn_error(error, "VM %s does not go on", self->name);
 }
 
 gboolean virt_domain_destroy(virt_domain *self, GError **error)
 {
+    hook_around("libvirt:destroy");
     return virDomainDestroy(self->domain) == 0 || conn_error_is(VIR_ERR_OPERATION_INVALID) ||
            conn_error_is(VIR_ERR_NO_DOMAIN) ||
            conn_error(error, "VM %s cannot be stopped", self->name);
@@ -317,6 +329,7 @@ gboolean virt_domain_destroy(virt_domain *self, GError **error)
 
 gboolean virt_host_define(virt_host *host, const char *xml, gboolean autostart, GError **error)
 {
+    hook_around("libvirt:define");
     g_autoptr(virDomain) domain = virDomainDefineXMLFlags(host->conn, xml, 0);
 
     if (!domain)
@@ -329,6 +342,7 @@ gboolean virt_host_define(virt_host *host, const char *xml, gboolean autostart, 
 
 gboolean virt_domain_undefine(virt_domain *self, GError **error)
 {
+    hook_around("libvirt:undefine");
     const unsigned base = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
                           VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
                           VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;

@@ -73,6 +73,7 @@ static gpointer nag(gpointer data)
 static virDomainPtr migrate(virt_domain *domain, virConnectPtr target, virTypedParameterPtr params,
                             int count, guint64 flags)
 {
+    hook_around("libvirt:migrate");
     nagger n = {.domain = domain};
     GThread *thread;
     virDomainPtr landed;
@@ -120,6 +121,7 @@ gboolean move_run(virt_domain *domain, const move_terms *terms, GError **error)
 
 gboolean move_abort(virt_domain *domain, GError **error)
 {
+    hook_around("libvirt:abort");
     g_atomic_int_set(&domain->aborting, 1);
     return virDomainAbortJob(domain->domain) == 0 || conn_error_is(VIR_ERR_OPERATION_INVALID) ||
            conn_error_is(VIR_ERR_NO_DOMAIN) ||
@@ -229,6 +231,7 @@ move_watch *move_watch_suspend(virt_domain *domain,
                                void (*changed)(gboolean stopped, gint64 when, void *user),
                                void *user, GError **error)
 {
+    hook_around("libvirt:watch");
     move_watch *watch = g_new0(move_watch, 1);
 
     watch->conn = virDomainGetConnect(domain->domain);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Storage pools after Ferry has changed their files; see pools.h. */
 #include "virt/pools.h"
+#include "base/hook.h"
 #include "virt/storage.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@ static gboolean holds_any(const char *directory, const char *const *paths)
 
 void pools_refresh(virt_host *host, const char *const *paths)
 {
+    hook_around("libvirt:refresh-pools");
     virStoragePoolPtr *pools = NULL;
     int count =
         virConnectListAllStoragePools(host->conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);

@@ -148,6 +148,7 @@ gboolean plan_prepare(plan *self, virt_host *host, GError **error)
 /* Does any VM of this host, running or not, name the file? A mention anywhere in its XML counts. */
 static gboolean in_use(virt_host *host, const char *path, gboolean *used, GError **error)
 {
+    hook_around("libvirt:list");
     g_autofree char *needle = g_markup_escape_text(path, -1);
     virDomainPtr *domains = NULL;
     int count = virConnectListAllDomains(host->conn, &domains, 0);

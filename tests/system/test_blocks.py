@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What disks cost on the wire, and that no changed byte gets through."""
 
-import json
 import os
-import socket
 import sys
-import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from ferrytest import STORAGE, SWITCHES, FerryCase, conf, vm, wait_until  # noqa: E402
-from ferrylab.paths import build_folder, program  # noqa: E402
+from hooks import Hooks, has_hooks  # noqa: E402
 
 MIB = 1 << 20
 EXTRA_MIB = 192
@@ -18,45 +15,14 @@ IMAGES = "/var/lib/libvirt/images"
 WAY = (*SWITCHES, *STORAGE, "--way-back", "0")
 
 
-class Hooks:
-    """The other end of src/base/hook.h: tells one hook, at its n-th time, to do it wrong."""
-
-    def __init__(self, host, name, at):
-        self.path, self.name, self.left = "/run/hooks.sock", name, at
-        self.done = False
-
-        def listen():
-            sock = socket.socket(socket.AF_UNIX)
-            sock.bind(self.path)
-            sock.listen(64)
-            return sock
-        self.socket = host.call(listen)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                peer, _ = self.socket.accept()
-            except OSError:
-                return
-            with peer, peer.makefile("rwb") as stream:
-                words = stream.readline().decode().split()
-                wrong = False
-                if len(words) > 1 and words[1] == self.name:
-                    self.left -= 1
-                    wrong = self.left == 0
-                self.done |= wrong
-                stream.write(b"d" if wrong else b"g")
-
-    def close(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-
-def has_hooks():
-    path = os.path.join(build_folder(), "meson-info/intro-buildoptions.json")
-    with open(path, encoding="utf-8") as options:
-        return any(one["name"] == "test-hooks" and one["value"] for one in json.load(options))
+def nth(name, number):
+    """For Hooks: says once, when this hook comes for that time, that it is to be done wrong; .done when it has."""
+    def answer(_program, hook, _pid):
+        answer.left -= hook == name
+        answer.done |= hook == name and answer.left == 0
+        return hook == name and answer.left == 0
+    answer.left, answer.done = number, False
+    return answer
 
 
 class Blocks(FerryCase):
@@ -109,18 +75,15 @@ class Blocks(FerryCase):
     @unittest.skipUnless(has_hooks(), "needs a build with -Dtest-hooks=true")
     def test_a_changed_byte_is_found_before_it_is_written(self):
         guest = self.guest_with("cat /dev/urandom")
-        hooks = Hooks(self.alpha, "wrong:export.content", 500)
+        changed = nth("wrong:export.content", 500)
+        hooks = Hooks(self.alpha, changed)
         self.addCleanup(hooks.close)
-        worker = program("src/worker/ferry-worker")
-        wrapper = "/run/worker-with-hooks"
-        self.alpha.write(wrapper, f"#!/bin/sh\nFERRY_HOOKS={hooks.path} exec {worker} \"$@\"\n")
-        self.alpha.run(["chmod", "755", wrapper])
         self.alpha.stop_ferryd()
-        self.alpha.start_ferryd(conf_text=conf(), env={"FERRY_WORKER": wrapper})
+        self.alpha.start_ferryd(conf_text=conf(), env=hooks.environment)
         self.addCleanup(lambda: (self.alpha.stop_ferryd(), self.alpha.start_ferryd()))
 
         result, last = self.migrate(guest, *SWITCHES, *STORAGE, check=False)
-        self.assertTrue(hooks.done, "nothing was changed")
+        self.assertTrue(changed.done, "nothing was changed")
         self.assertNotEqual(result.returncode, 0)
         self.assertEqual(last["phase"], "failed")
         self.assertRegex(last["error"]["text"], r"vd[abc]\b.* \d+")
