@@ -37,7 +37,8 @@ def record(world):
         still = world.wait_settled(SETTLE)
     outcome, wrong = judge(world, ())
     if still or wrong or outcome != "completed":
-        raise LabError(f"the dry run went wrong: {outcome}; {still}; {wrong}")
+        raise LabError(f"the dry run went wrong: {outcome}; {still}; {wrong}; "
+                       f"{[move['error'] for host in world.hosts for move in world.new_moves(host)]}")
     return points
 
 

@@ -6,6 +6,7 @@ import fnmatch
 import random
 
 from .faults import Fault, all_faults, lost_messages
+from .world import KINDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Case:
 
 def plan(points, seed):
     """All cases for these points (case.record), in an order that seed says; the faults that take long strike at one point of
-    each phase, that seed says too. Those that need a world whose power can be cut are behind all others."""
+    each phase, that seed says too. Those of a kind of world come together."""
     cases = [Case(name, fault) for name, fault in lost_messages().items()]
     for fault in all_faults().values():
         possible = [one for one in points if fault.possible({tuple(pair) for pair in one["present"]})]
@@ -30,7 +31,7 @@ def plan(points, seed):
                 there = [random.Random(f"{seed}/{fault.name}/{phase}").choice(there)]
             cases += [Case(f"{phase}/{point}/{fault.name}", fault) for point in there]
     random.Random(seed).shuffle(cases)
-    return sorted(cases, key=lambda case: case.fault.power)
+    return sorted(cases, key=lambda case: KINDS.index(case.fault.world))
 
 
 def choose(cases, patterns):

@@ -5,15 +5,19 @@
 
 import signal
 
+from ferrytest import SSD
+
+from .world import FAULTY, IMAGES
+
 SIDES = ("source", "target")
 LINKS = ("alpha:mig0", "alpha:mig1", "alpha:mgmt")
 
 
 class Fault:
-    """power: needs a world with disks that forget. stops: sides on which the guest may end. every: strikes at every point,
+    """world: the kind it needs (world.KINDS). stops: sides on which the guest may end. every: strikes at every point,
     else at one of each phase. link_timeout: of the move."""
 
-    power, stops, every, seconds, link_timeout = False, (), True, 0, 10
+    world, stops, every, seconds, link_timeout = "plain", (), True, 0, 10
 
     def __init__(self, name):
         self.name = name
@@ -78,7 +82,7 @@ class Stop(Fault):
 class Power(Fault):
     """Every process of the hosts dies at the same moment; their disks keep what was flushed (lab/lossy)."""
 
-    power = True
+    world = "power"
 
     def __init__(self, *sides):
         super().__init__("power-" + ("both" if len(sides) == 2 else sides[0]))
@@ -108,6 +112,24 @@ class Cut(Fault):
     def undo(self, world):
         for name in LINKS:
             world.lab.link(name).restore()
+
+
+class Faulty(Fault):
+    """Disks that fail, a clock that jumps (lab/faulty): these lines are in force on these sides for a while."""
+
+    every, seconds, world = False, 5, "faulty"
+
+    def __init__(self, name, lines, *sides):
+        super().__init__(name)
+        self.lines, self.sides = lines, sides
+
+    def strike(self, world):
+        for side in self.sides:
+            world.host(side).write(FAULTY, self.lines)
+
+    def undo(self, world):
+        for side in self.sides:
+            world.host(side).run(["rm", FAULTY])
 
 
 class Memory(Fault):
@@ -156,6 +178,14 @@ def all_faults():
     faults += [Cut(direction, seconds) for direction in ("both", "out", "in")
                for seconds in (1, 29, 31, 120)]
     faults += [Memory()]
+    for error in ("ENOSPC", "EIO", "short"):
+        faults += [Faulty(f"target-write-{error}", f"write {error} {SSD}/\n", "target")]
+    faults += [Faulty("source-read-EIO", f"read EIO {IMAGES}/\n", "source")]
+    for side in SIDES:
+        faults += [Faulty(f"journal-ENOSPC-{side}", "write ENOSPC /var/lib/ferry/\n", side)]
+        faults += [Faulty(f"clock-{side}{hours:+}h", f"clock {hours * 3600}\n", side) for hours in (1, -1)]
+    # Those of the lab are good for ten years.
+    faults += [Faulty("certificates-expire", f"clock {11 * 365 * 86400}\n", *SIDES)]
     return {fault.name: fault for fault in faults}
 
 

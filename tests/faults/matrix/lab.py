@@ -21,11 +21,11 @@ class Bench:
     def __init__(self, name, seed):
         self.name, self.seed, self.world, self.stack = name, seed, None, contextlib.ExitStack()
 
-    def get(self, power):
-        if self.world and self.world.power != power:
+    def get(self, kind):
+        if self.world and self.world.kind != kind:
             self.discard()
         if not self.world:
-            self.world = self.stack.enter_context(World(self.name, power, self.seed))
+            self.world = self.stack.enter_context(World(self.name, kind, self.seed))
         return self.world
 
     def discard(self):
@@ -35,13 +35,13 @@ class Bench:
 
 def answer(bench, request):
     if request.get("record"):
-        world = bench.get(False)
+        world = bench.get("plain")
         points = case.record(world)
         world.drop_guest()
         return {"points": points}
     fault = faults.find(request["fault"])
     try:
-        result = case.run(bench.get(fault.power), request["case"], fault)
+        result = case.run(bench.get(fault.world), request["case"], fault)
     except (*AWAY, AssertionError) as error:
         result = {"case": request["case"], "verdict": "bad", "outcome": "", "ended": None, "heard": None,
                   "wrong": [f"{type(error).__name__}: {error}", traceback.format_exc()]}

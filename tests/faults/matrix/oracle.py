@@ -6,6 +6,8 @@ from ferrylab import LabError
 
 from .world import IMAGES, QEMU
 
+LANDED = ("completed", "guest-died")
+
 
 def judge(world, stops):
     """stops: sides ("source", "target") on which the fault may have ended the guest. (outcome, [sentence…])."""
@@ -14,18 +16,24 @@ def judge(world, stops):
     target = world.new_moves(world.zulu)
     if len(source) > 1 or len(target) > 1:
         wrong.append(f"{len(source)} moves on alpha and {len(target)} on zulu, where one was asked for")
-    outcome = source[0]["phase"] if source else "never began"
-    moved = outcome == "completed"
-    if target and (target[0]["phase"] == "completed") != moved:
-        wrong.append(f"alpha says {outcome}, zulu says {target[0]['phase']}")
+    outcome = _outcome(source[0]) if source else "never began"
+    # A guest that has died where it was started stays there, shut off (docs/design.md, "Proof of life").
+    moved = outcome in LANDED
+    said = _outcome(target[0]) if target else None
+    if target and said != outcome and (moved or said in LANDED):
+        wrong.append(f"alpha says {outcome}, zulu says {said}")
     if moved and not target:
-        wrong.append("alpha says completed, zulu knows no such move")
-    if outcome in FINAL and not moved and not (source[0]["error"] or {}).get("text"):
+        wrong.append(f"alpha says {outcome}, zulu knows no such move")
+    if outcome in FINAL and outcome != "completed" and not (source[0]["error"] or {}).get("text"):
         wrong.append(f"alpha says {outcome} and not why")
     here, there = (world.zulu, world.alpha) if moved else (world.alpha, world.zulu)
     wrong += _runs(world, here, there, ("target" if moved else "source") in stops)
     wrong += _tidy(world, source[0] if source else None, moved)
     return outcome, wrong
+
+
+def _outcome(move):
+    return "guest-died" if (move["error"] or {}).get("code") == "guest-died" else move["phase"]
 
 
 def _runs(world, here, there, may_be_off):

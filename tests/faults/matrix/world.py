@@ -9,12 +9,17 @@ import time
 
 from ferrytest import FINAL, SSD, STORAGE, SWITCHES, Witness, conf, pair, to_body, wait_until
 from ferrylab import Lab, LabError, vm
+from ferrylab.paths import program
 from hooks import Hooks
-from ferrylab.ferryd import CONF
 
 from .points import Tracker
 
 IMAGES = "/var/lib/libvirt/images"
+# What can be done to the hosts beside killing and cutting: "power": take it away; "faulty": make their disks fail and their
+# clocks jump, which a sanitizer does not like.
+KINDS = ("plain", "faulty", "power")
+WORKER = "/run/worker-with-faults"
+FAULTY = "/run/faulty"  # lab/faulty reads it
 QEMU = "qemu-system-x86_64"
 DISK_MIB = 64
 RING_MIB = 8
@@ -22,22 +27,31 @@ AWAY = (OSError, http.client.HTTPException, LabError)
 
 
 class World:
-    """power: hosts whose power can be cut. Hooks call on_hook(point, name, host) while a move is under way."""
+    """kind: one of KINDS. Hooks call on_hook(point, name, host) while a move is under way."""
 
-    def __init__(self, name, power=False, seed=0):
-        lossy = {"alpha": seed, "zulu": seed} if power else None
+    def __init__(self, name, kind="plain", seed=0):
+        lossy = {"alpha": seed, "zulu": seed} if kind == "power" else None
         self.lab = Lab(name, tie_to_parent=True, lossy=lossy)
-        self.power = power
+        self.kind = kind
         self.tracker = Tracker()
         self.on_hook = lambda point, name, host: False
-        self.active, self.number, self.guest, self.hooks = False, 0, None, {}
+        self.active, self.number, self.guest, self.hooks, self.link_timeout = False, 0, None, {}, 10
 
     def __enter__(self):
+        try:
+            return self._up()
+        except BaseException:
+            self.lab.down()
+            raise
+
+    def _up(self):
         self.lab.up()
         self.alpha, self.zulu = self.lab.alpha, self.lab.zulu
         for host in self.hosts:
             self.hooks[host.name] = Hooks(host, self._answer(host.name))
-            self.start_ferryd(host, conf())
+            if self.kind == "faulty":
+                self.preload(host)
+            self.start_ferryd(host, self.settings())
             host.run(["mkdir", "-p", SSD])
         pair(self.alpha, self.zulu)
         self.witness = Witness(self.lab)
@@ -62,8 +76,32 @@ class World:
 
     # Programs
 
+    def settings(self):
+        return conf(networks={"link-timeout": str(self.link_timeout)}, migrations={"settle": "1"})
+
+    def set_link_timeout(self, seconds):
+        if seconds != self.link_timeout:
+            self.link_timeout = seconds
+            for host in self.hosts:
+                host.stop_ferryd()
+                self.start_ferryd(host, self.settings())
+
+    def environment(self):
+        """For daemons; libvirt's pass LD_PRELOAD on to QEMU."""
+        return {"LD_PRELOAD": program("lab/libfaulty.so")} if self.kind == "faulty" else {}
+
+    def preload(self, host):
+        """Everything of the host that has to do with disks and time goes through lab/faulty."""
+        host.stop_libvirt()
+        host.run(["virtlogd", "-d"])
+        self.start_libvirtd(host)
+        worker = program("src/worker/ferry-worker")
+        host.write(WORKER, f"#!/bin/sh\nLD_PRELOAD={program('lab/libfaulty.so')} exec {worker} \"$@\"\n")
+        host.run(["chmod", "755", WORKER])
+
     def start_ferryd(self, host, text=None):
-        host.start_ferryd(conf_text=text, env=Hooks.environment, timeout=60)
+        worker = {"FERRY_WORKER": WORKER} if self.kind == "faulty" else {}
+        host.start_ferryd(conf_text=text, env={**Hooks.environment, **self.environment(), **worker}, timeout=60)
 
     def pids(self, side, kind):
         """Processes of a host by what they are: worker, ferryd, libvirtd or qemu."""
@@ -74,7 +112,7 @@ class World:
                 and (kind != "worker" or "--id" in argv) and (kind != "qemu" or "-name" in argv)]
 
     def start_libvirtd(self, host):
-        host.run(["libvirtd", "-d"])
+        host.run(["libvirtd", "-d"], env={**os.environ, **self.environment()})
         wait_until(lambda: host.virsh_result("version").returncode == 0, 60,
                    f"libvirtd on {host.name}")
 
@@ -105,7 +143,7 @@ class World:
         self.guest.start()
         self.witness.watch(self.guest)
         self.witness.wait_records(self.guest, 5, 180)
-        if self.power:  # what came before is not to be lost: the case is about the move
+        if self.kind == "power":  # what came before is not to be lost: the case is about the move
             self.alpha.run(["sync"])
             self.zulu.run(["sync"])
         return self.guest
@@ -129,8 +167,7 @@ class World:
     def move(self, on_hook, link_timeout=10):
         """The guest's move begins; hooks are asked as long as this lasts. Gives an Event: it has ended (or never began)."""
         guest = self.ready_guest()
-        for host in self.hosts:  # workers read it, each for itself
-            host.write(CONF, conf(networks={"link-timeout": str(link_timeout)}))
+        self.set_link_timeout(link_timeout)
         self.known = {host.name: set(self.moves(host)) for host in self.hosts}
         self.tracker.reset()
         self.on_hook, self.active = on_hook, True
