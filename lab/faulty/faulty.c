@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Disks that fail and clocks that jump, for the programs it is preloaded into (LD_PRELOAD): QEMU, ferry-worker, ferryd.
+/* Disks that fail and clocks that jump, for the programs it is preloaded into (LD_PRELOAD): QEMU,
+ * ferry-worker, ferryd.
  *
- * /run/faulty has one line for each fault in force, read anew before each call it may concern; while it does not exist
- * nothing is different from usual.
+ * /run/faulty has one line for each fault in force, read anew before each call it may concern;
+ * while it does not exist nothing is different from usual.
  *
- *   write ENOSPC|EIO|short PREFIX     writes to files below PREFIX fail, or take half of what they are given
- *   read EIO PREFIX                   reads of them fail
- *   clock SECONDS                     what the time of day is ahead by
+ *   write ENOSPC|EIO|short PREFIX     writes to files below PREFIX fail, or take half of what they
+ * are given read EIO PREFIX                   reads of them fail clock SECONDS what the time of day
+ * is ahead by
  */
 #undef _FILE_OFFSET_BITS /* or the two names of each call below would be one */
 #include <dlfcn.h>
@@ -24,7 +25,8 @@
 #define CONTROL    "/run/faulty"
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-/* The line of this kind that concerns the file (or any, with fd < 0) in `value`; 0 if there is none. */
+/* The line of this kind that concerns the file (or any, with fd < 0) in `value`; 0 if there is
+ * none. */
 static int in_force(const char *kind, int fd, char value[32])
 {
     char path[4096] = "", line[4096], link[64];
@@ -124,8 +126,7 @@ ssize_t pread(int fd, void *bytes, size_t length, off_t at)
 
 ssize_t preadv64(int fd, const struct iovec *parts, int count, off64_t at)
 {
-    return allowed("read", fd, total(parts, count)) < 0 ? -1
-                                                        : NEXT(preadv64)(fd, parts, count, at);
+    return allowed("read", fd, total(parts, count)) < 0 ? -1 : NEXT(preadv64)(fd, parts, count, at);
 }
 
 ssize_t preadv(int fd, const struct iovec *parts, int count, off_t at)
