@@ -59,11 +59,14 @@ def plug(host, cables, hypervisors):
     it before, too (they are new interfaces of the old names)."""
     trunk = "trunks=" + ",".join(map(str, topology.VLANS))
     switched = [cable for cable in cables if not cable.bridged]
+    # In one transaction with what follows Open vSwitch would see no change, and listen at the interface that is gone.
+    host.run(["ovs-vsctl"] + [word for cable in switched
+                              for word in ("--", "--if-exists", "del-port", "tor", cable.tor_end)])
     command = ["ovs-vsctl"]
     for cable in switched:
         offload(host, cable.tor_end, "off")
-        command += ["--", "--if-exists", "del-port", "tor", cable.tor_end, "--", "add-port", "tor",
-                    cable.tor_end, f"tag={cable.vlan}" if cable.vlan else trunk]
+        command += ["--", "add-port", "tor", cable.tor_end,
+                    f"tag={cable.vlan}" if cable.vlan else trunk]
     host.run(command)
     tos = {plan.name: plan.tos for plan in hypervisors}
     flows = [f"priority=100,ip,in_port={cable.tor_end},actions=mod_nw_tos:{tos[cable.host]},NORMAL"
