@@ -21,7 +21,13 @@ struct image {
     const image_kind *kind;
     char *name; /* path or export, for messages */
     uint64_t size;
+    gboolean shared; /* any number of threads may use it at once */
 };
+
+/* image-file.c: the descriptor of a raw file's image. */
+int image_file_fd(const image *self);
+/* image-nbd.c: the qcow2 file in `fd` (borrowed) behind a qemu-nbd of its own; NAME for messages. */
+image *image_nbd_serve(const char *name, int fd, GError **error);
 
 /* "NAME: cannot WHAT at OFFSET: why"; returns FALSE. errnum 0 is EIO. */
 gboolean image_fail(const image *self, GError **error, int errnum, const char *what,

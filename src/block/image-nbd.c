@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* NBD exports as images, and qcow2 files by a qemu-nbd of our own; see image.h. */
-#include "base/bytes.h"
 #include "base/fdio.h"
 #include "block/image-inside.h"
 
@@ -8,19 +7,10 @@
 #include <fcntl.h>
 #include <libnbd.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define REQUEST_MAX (2 * 1024 * 1024) /* bytes read or written by one request */
 #define ZERO_MAX    (1024 * 1024 * 1024)
-
-/* qcow2: docs/interop/qcow2.txt of QEMU */
-enum {
-    QCOW2_MAGIC = 0x514649fb,
-    QCOW2_HEADER = 80,
-    QCOW2_INCOMPATIBLE = 72, /* offset of these features, from version 3 on */
-    QCOW2_DATA_FILE = 1 << 2
-};
 
 typedef struct {
     image common;
@@ -179,43 +169,17 @@ image *image_open_nbd(const char *unix_socket, const char *export, GError **erro
     return self ? connected(self, nbd_connect_unix(self->nbd, unix_socket), error) : NULL;
 }
 
-/* A header that qemu-nbd may be shown: qcow2, and all of it in this file. */
-static gboolean check_qcow2(int fd, const char *path, GError **error)
-{
-    uint8_t header[QCOW2_HEADER];
-    struct stat st;
-    const char *why = NULL;
-
-    if (fd < 0 || fstat(fd, &st) < 0)
-        why = g_strerror(errno);
-    else if (!S_ISREG(st.st_mode))
-        why = "it is not a regular file";
-    else if (pread(fd, header, sizeof header, 0) != sizeof header ||
-             get_be32(header) != QCOW2_MAGIC)
-        why = "it is not qcow2";
-    else if (get_be32(header + 4) >= 3 && get_be64(header + QCOW2_INCOMPATIBLE) & QCOW2_DATA_FILE)
-        why = "its data is in another file";
-    if (why)
-        g_set_error(error, IMAGE_ERROR, EINVAL, "%s cannot be opened: %s", path, why);
-    return why == NULL;
-}
-
-image *image_open_qcow2(const char *path, GError **error)
+image *image_nbd_serve(const char *name, int fd, GError **error)
 {
     /* Without O_CLOEXEC for a moment: qemu-nbd gets what was looked at, wherever the path leads
      * meanwhile, and its name needs no quoting. */
-    fdio_auto fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    fdio_auto passed = -1;
-    image_nbd *self;
+    fdio_auto passed = fcntl(fd, F_DUPFD, 10); /* socket activation needs number 3 */
     g_autofree char *options = NULL;
+    image_nbd *self = new_nbd(name, "", error);
     int result;
 
-    if (!check_qcow2(fd, path, error))
-        return NULL;
-    self = new_nbd(path, "", error);
     if (!self)
         return NULL;
-    passed = fcntl(fd, F_DUPFD, 10); /* socket activation needs number 3 */
     options = g_strdup_printf("json:{\"driver\":\"qcow2\",\"backing\":null,\"read-only\":true,"
                               "\"force-share\":true,"
                               "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fd/%d\"}}",

@@ -36,6 +36,11 @@ uint64_t image_size(const image *self)
     return self->size;
 }
 
+gboolean image_is_shared(const image *self)
+{
+    return self->shared;
+}
+
 gboolean image_read(image *self, uint64_t offset, void *out, size_t length, GError **error)
 {
     uint8_t *at = out;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One image opened for block access: a raw file, an NBD export on a UNIX socket, or a qcow2 file at
- * rest behind a private qemu-nbd.
+/* One image opened for block access: a raw file, an NBD export on a UNIX socket, or a qcow2 file.
  *
  *   image.c        what all have in common: bounds, pieces of a request
  *   image-file.c   raw files
- *   image-nbd.c    NBD (libnbd), and qcow2 by it
+ *   image-nbd.c    NBD (libnbd), and qcow2 by a private qemu-nbd
+ *   image-qcow2.c  qcow2: where its clusters lie is asked of qemu-img once, and then it is a raw file in pieces
  *
- * All block. A raw file may be used by any number of threads at once; the others by one thread at a
- * time. Ranges are bytes, of any alignment, and must lie within the image.
+ * All block. A raw file, and a qcow2 file in pieces, may be used by any number of threads at once; the others by one
+ * thread at a time (image_is_shared). Ranges are bytes, of any alignment, and must lie within the image.
  *
  * Errors are of domain IMAGE_ERROR, and their code is a Linux errno (ENOSPC, EIO; EIO for what has
  * none); messages name the path or export, and the offset where there is one.
@@ -15,6 +15,9 @@
 #pragma once
 #include <gio/gio.h>
 #include <stdint.h>
+
+/* Memory, offsets and lengths that are multiples of this let a file be written past the page cache. */
+#define IMAGE_ALIGNED 4096
 
 #define IMAGE_ERROR image_error_quark()
 GQuark image_error_quark(void);
@@ -26,10 +29,17 @@ image *image_open_file(const char *path, gboolean writable, GError **error);
 /* Connects to the export of that name; waits for a server that is busy, not for one that is not
  * there. */
 image *image_open_nbd(const char *unix_socket, const char *export, GError **error);
-/* Read-only, a file that nobody writes meanwhile; whoever has it open is not disturbed. What it does not hold itself reads as zeroes: no backing
- * file is followed, and an image whose data is in another file is refused. The qemu-nbd ends with
- * the handle, or with this process. */
+/* Read-only, a file that nobody writes meanwhile; whoever has it open is not disturbed. What it does not hold itself
+ * reads as zeroes: no backing file is followed, and an image whose data is in another file is refused. One that is too
+ * scattered for a map of IMAGE_PIECES_MAX pieces, or compressed, is read through a qemu-nbd, which ends with the
+ * handle, or with this process. */
+#define IMAGE_PIECES_MAX (256 * 1024) /* 24 bytes each */
 image *image_open_qcow2(const char *path, GError **error);
+/* For writing: a qcow2 file each of whose clusters has its place already (preallocation=metadata), so that writing
+ * changes no table of it; whoever has it open may keep it open, but must not write it. Zeroes are written or punched in
+ * place. FALSE *error of G_IO_ERROR_NOT_SUPPORTED: it is not like that. */
+image *image_open_qcow2_prepared(const char *path, uint64_t size, GError **error);
+gboolean image_is_shared(const image *self);
 /* NULL is allowed. */
 void image_free(image *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(image, image_free)

@@ -183,11 +183,11 @@ static gboolean read_block(seed *self, uint64_t block, void *out, uint32_t lengt
         self->tried = TRUE;
         self->reader = open_image(self, &error);
     }
-    if (!self->reader || self->qcow2) {
+    if (!self->reader || !image_is_shared(self->reader)) {
         good = self->reader && image_read(self->reader, block * OP_BLOCK, out, length, &error);
         g_mutex_unlock(&self->lock);
     } else {
-        g_mutex_unlock(&self->lock); /* files may be read by many at once */
+        g_mutex_unlock(&self->lock);
         good = image_read(self->reader, block * OP_BLOCK, out, length, &error);
     }
     if (error)

@@ -96,7 +96,7 @@ static gboolean flush(readback *self, const sink_target *target, GError **error)
 {
     g_autoptr(image) nbd = NULL;
 
-    if (target->raw)
+    if (target->file)
         return image_flush(target->file, error);
     nbd = image_open_nbd(self->owner->nbd_socket, target->export, error);
     return nbd && image_flush(nbd, error);

@@ -12,7 +12,7 @@ static image *image_for(sink_hand *hand, sink_target *target, GError **error)
 {
     image **mine = &hand->nbd[sink_number(hand->owner, target)];
 
-    if (target->raw)
+    if (target->file)
         return target->file;
     if (!*mine)
         *mine = image_open_nbd(hand->owner->nbd_socket, target->export, error);
@@ -40,27 +40,23 @@ static int failed(sink *self, sink_target *target, GError *error)
 
 typedef enum { CONTENT_GOOD, CONTENT_ABSENT, CONTENT_WRONG } content_state;
 
-/* The content of DATA, at *bytes: in the message itself, or put into `room`. */
-static content_state get_content(sink_hand *hand, const sink_job *job, uint8_t *room,
-                                 gboolean copied, const uint8_t **bytes)
+/* Puts the content of DATA into `room`. */
+static content_state get_content(sink_hand *hand, const sink_job *job, uint8_t *room)
 {
     const op *m = &job->message;
     const sink_seeds *seeds = &hand->owner->seeds;
     op_digest digest;
 
-    *bytes = room;
     if (m->form == OP_KNOWN) {
         if (!seeds->read || !seeds->read(seeds->user, m->body, (uint32_t)m->length, room))
             return CONTENT_ABSENT;
     } else if (m->form == OP_ZSTD) {
         if (!pack_inflate(hand->inflater, room, (uint32_t)m->length, m->body, m->body_length, NULL))
             return CONTENT_WRONG;
-    } else if (copied) {
-        memcpy(room, m->body, m->length);
     } else {
-        *bytes = m->body;
+        memcpy(room, m->body, m->length); /* where it is it can neither be joined nor written directly */
     }
-    digest = op_digest_of(*bytes, m->length);
+    digest = op_digest_of(room, m->length);
     return op_digest_equal(&digest, &m->digest) ? CONTENT_GOOD : CONTENT_WRONG;
 }
 
@@ -168,12 +164,12 @@ void sink_do_data(sink_hand *hand, sink_job **jobs, unsigned count)
 
     for (unsigned i = 0; i < count; i++) {
         const op *m = &jobs[i]->message;
-        const uint8_t *bytes;
+        uint8_t *room = hand->buffer + (m->offset - base);
 
-        switch (get_content(hand, jobs[i], hand->buffer + (m->offset - base), count > 1, &bytes)) {
+        switch (get_content(hand, jobs[i], room)) {
         case CONTENT_GOOD:
             if (from == i)
-                run = bytes;
+                run = room;
             continue;
         case CONTENT_ABSENT:
             write_run(hand, jobs + from, i - from, run);

@@ -17,7 +17,7 @@ typedef struct {
     char *export, *what, *path;
     uint64_t size;
     gboolean raw;      /* constant, like all above */
-    image *file;       /* raw: for all hands */
+    image *file;       /* written directly, by all hands; NULL: through QEMU */
     ledger *ledger;    /* has its own lock; NULL: none is kept */
     bitmap *touched;   /* blocks written since the image was made; without the lock */
     op_digest running; /* the stream's writer thread's */
@@ -75,7 +75,7 @@ typedef struct {
     GCond work;
     /* The thread's own: */
     image **nbd;     /* of each disk; opened when first needed */
-    uint8_t *buffer; /* of SINK_RANGE bytes, and OP_BLOCK behind them */
+    uint8_t *buffer; /* of SINK_RANGE bytes, and OP_BLOCK behind them; as aligned as direct I/O wants it */
     pack *inflater;
 } sink_hand;
 

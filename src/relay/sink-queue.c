@@ -136,7 +136,7 @@ static gboolean is_useless(const sink *self, const sink_job *job)
     return self->spoiled || job->stream->over;
 }
 
-/* Takes what follows the job without a gap, as far as one write may go. Files gain nothing by it. */
+/* Takes what follows the job without a gap, as far as one write may go. */
 static unsigned join(sink_hand *hand, sink_job **jobs)
 {
     unsigned count = 1;
@@ -145,7 +145,7 @@ static unsigned join(sink_hand *hand, sink_job **jobs)
     uint64_t end = job->message.offset + job->message.length;
 
     /* Of parts of blocks a ledger needs to see one after the other. */
-    while (!target->raw && !target->ledger && count < JOIN_MAX &&
+    while (!target->ledger && count < JOIN_MAX &&
            (next = g_queue_peek_head(&hand->queue)) && next->stream == job->stream &&
            next->hands == 0 && next->message.type == OP_DATA && next->message.offset == end &&
            end / SINK_RANGE == job->message.offset / SINK_RANGE) {

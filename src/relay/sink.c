@@ -82,7 +82,7 @@ static gboolean open_disk(sink_stream *stream, pump *io, const op *m, GError **e
     g_mutex_unlock(&self->lock);
     if (again)
         return violates(stream, error, "%s is opened twice", found->what);
-    log_info("disk %s arrives, written %s", found->what, found->raw ? "directly" : "through QEMU");
+    log_info("disk %s arrives, written %s", found->what, found->file ? "directly" : "through QEMU");
     return TRUE;
 }
 
@@ -343,6 +343,23 @@ static gpointer hinter_main(gpointer data)
     return NULL;
 }
 
+/* What can be written directly is; a qcow2 file whose clusters have no places yet is left to QEMU. */
+static gboolean open_file(sink_target *target, GError **error)
+{
+    GError *why = NULL;
+
+    target->file = target->raw ? image_open_file(target->path, TRUE, &why)
+                               : image_open_qcow2_prepared(target->path, target->size, &why);
+    if (g_error_matches(why, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED)) {
+        log_info("%s", why->message);
+        g_clear_error(&why);
+        return TRUE;
+    }
+    if (why)
+        g_propagate_error(error, why);
+    return target->file != NULL;
+}
+
 static gboolean add_target(sink *self, const sink_disk *disk, GError **error)
 {
     sink_target *target = &self->targets[self->setup.count++];
@@ -361,9 +378,9 @@ static gboolean add_target(sink *self, const sink_disk *disk, GError **error)
                     disk->format);
         return FALSE;
     }
-    if (target->raw && !(target->file = image_open_file(disk->path, TRUE, error)))
+    if (!open_file(target, error))
         return FALSE;
-    size = target->raw ? image_size(target->file) : disk->size;
+    size = target->file ? image_size(target->file) : disk->size;
     if (size != disk->size) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                     "%s has %" G_GUINT64_FORMAT " bytes in place of %" G_GUINT64_FORMAT,
@@ -393,7 +410,7 @@ sink *sink_new(const sink_setup *setup, GError **error)
     g_cond_init(&self->changed);
     for (unsigned i = 0; i < SINK_HANDS_MAX; i++) {
         self->hands[i].nbd = g_new0(image *, setup->count);
-        self->hands[i].buffer = g_malloc(SINK_RANGE + OP_BLOCK);
+        self->hands[i].buffer = aligned_alloc(IMAGE_ALIGNED, SINK_RANGE + OP_BLOCK);
         self->hands[i].inflater = pack_new();
         g_queue_init(&self->hands[i].queue);
         g_cond_init(&self->hands[i].work);
@@ -429,7 +446,7 @@ void sink_free(sink *self)
         for (unsigned n = 0; n < self->setup.count; n++)
             image_free(self->hands[i].nbd[n]);
         g_free(self->hands[i].nbd);
-        g_free(self->hands[i].buffer);
+        free(self->hands[i].buffer);
         pack_free(self->hands[i].inflater);
         g_cond_clear(&self->hands[i].work);
     }

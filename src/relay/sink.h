@@ -10,9 +10,10 @@
  * messages about one block are done in their order; what concerns more than one range waits for all
  * hands. While the queues are full from_peer blocks: the stream's window then holds the source up.
  *
- * Raw files are written directly, everything else through the NBD export of the QEMU that the VM
- * arrives in, each hand over connections of its own. Direct writing is safe because nobody else
- * writes there, and nobody remembers what was there (docs/design.md, "Who writes the disks").
+ * Raw files are written directly, and so are qcow2 files each of whose clusters has its place already; others
+ * through the NBD export of the QEMU that the VM arrives in, each hand over connections of its own. Direct
+ * writing is safe because nobody else writes there, and nobody remembers what was there (docs/design.md, "Who
+ * writes the disks").
  *
  * What ends the move is told once by on_error: an image that cannot be written, or a digest that
  * differs. Then nothing more is written, and no disk is sealed.
@@ -46,7 +47,7 @@ typedef struct {
 typedef struct {
     const sink_disk *disks; /* copied */
     unsigned count;
-    const char *nbd_socket;       /* of QEMU; for disks that are not raw */
+    const char *nbd_socket;       /* of QEMU; for disks that cannot be written directly */
     const char *ledger_directory; /* keeps digests there (block/ledger.h), for sink_read_back; or
                                      NULL */
     const sink_seeds *seeds;      /* copied; or NULL */
@@ -55,7 +56,7 @@ typedef struct {
     void *user;
 } sink_setup;
 
-/* Opens the raw files; refuses what it cannot write safely. */
+/* Opens the files; refuses what it cannot write safely. */
 sink *sink_new(const sink_setup *setup, GError **error);
 /* After the session. Waits for wait_hints to return. NULL is allowed. */
 void sink_free(sink *self);

@@ -72,12 +72,14 @@ void storage_make(const char *path, const char *format, uint64_t size)
 {
     g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, size);
     const char *argv[] = {"qemu-img", "create", "-q", "-f", format, path, text, NULL};
+    const char *prepared[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-o", "preallocation=metadata",
+                              path,       text,     NULL};
 
     if (!strcmp(format, "raw")) { /* qemu-img would write its first block */
         g_assert_true(g_file_set_contents(path, "", 0, NULL));
         g_assert_cmpint(truncate(path, (off_t)size), ==, 0);
     } else {
-        storage_run(argv);
+        storage_run(!strcmp(format, "prepared") ? prepared : argv);
     }
 }
 

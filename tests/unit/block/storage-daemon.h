@@ -22,6 +22,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(storage_daemon, storage_daemon_free)
 /* Runs a program to its successful end. */
 void storage_run(const char *const *argv);
 /* An empty image. */
+/* `format`: raw, qcow2, or "prepared": qcow2 whose clusters have their places already. */
 void storage_make(const char *path, const char *format, uint64_t size);
 /* Removes a directory with the files in it. */
 void storage_remove(const char *directory);

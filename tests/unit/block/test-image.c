@@ -209,6 +209,84 @@ static void test_qcow2(void)
     g_assert_false(image_write(disk, 0, bytes, 1, &error));
 }
 
+/* Written in place, by many threads if need be, while QEMU has it open; QEMU reads what was written. */
+static void test_qcow2_prepared(void)
+{
+    g_autofree char *path = path_of("prepared.qcow2"), *plain = path_of("plain.qcow2");
+    g_autofree uint8_t *back = g_malloc(MIB), *zeroes = g_malloc0(MIB);
+    uint8_t *bytes = aligned_alloc(IMAGE_ALIGNED, MIB);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(image) disk = NULL, same = NULL;
+    g_autoptr(storage_daemon) server = NULL;
+    uint64_t start, length;
+
+    fill(bytes, MIB, 9);
+    storage_make(path, "prepared", DISK_SIZE);
+    disk = image_open_qcow2_prepared(path, DISK_SIZE, &error);
+    g_assert_no_error(error);
+    g_assert_true(image_is_shared(disk));
+    server = storage_daemon_new(directory, path, "qcow2", "disk");
+    g_assert_true(image_write(disk, 2 * MIB, bytes, MIB, &error));       /* aligned */
+    g_assert_true(image_write(disk, 5 * MIB + 1, bytes, 1000, &error)); /* not */
+    g_assert_true(image_write(disk, DISK_SIZE - 512, bytes, 512, &error));
+    g_assert_true(image_write(disk, 7 * MIB, bytes, MIB, &error));
+    g_assert_true(image_zero(disk, 7 * MIB + 512, MIB - 512, TRUE, &error));
+    g_assert_true(image_flush(disk, &error));
+
+    same = image_open_nbd(server->socket, "disk", &error);
+    g_assert_no_error(error);
+    g_assert_true(image_read(same, 2 * MIB, back, MIB, &error));
+    g_assert_cmpmem(back, MIB, bytes, MIB);
+    g_assert_true(image_read(same, 5 * MIB, back, MIB, &error));
+    g_assert_cmpmem(back + 1, 1000, bytes, 1000);
+    g_assert_cmpmem(back + 1001, 2000, zeroes, 2000);
+    g_assert_true(image_read(same, DISK_SIZE - 512, back, 512, &error));
+    g_assert_cmpmem(back, 512, bytes, 512);
+    g_assert_true(image_read(same, 7 * MIB, back, MIB, &error));
+    g_assert_cmpmem(back, 512, bytes, 512);
+    g_assert_cmpmem(back + 512, MIB - 512, zeroes, MIB - 512);
+    g_clear_pointer(&same, image_free);
+
+    /* At rest: what reads as zeroes is no data, though it has its place. */
+    same = image_open_qcow2(path, &error);
+    g_assert_no_error(error);
+    g_assert_true(image_next_data(same, 0, &start, &length, &error));
+    g_assert_cmpuint(start, ==, 2 * MIB);
+    g_assert_cmpuint(length, ==, MIB);
+    g_assert_true(image_read(same, 2 * MIB, back, MIB, &error));
+    g_assert_cmpmem(back, MIB, bytes, MIB);
+
+    g_assert_null(image_open_qcow2_prepared(path, DISK_SIZE - 512, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
+    g_clear_error(&error);
+    storage_make(plain, "qcow2", DISK_SIZE);
+    g_assert_null(image_open_qcow2_prepared(plain, DISK_SIZE, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
+    free(bytes);
+}
+
+/* Compressed clusters have no place of their own: a qemu-nbd reads them. */
+static void test_qcow2_compressed(void)
+{
+    g_autofree char *raw = new_raw("plain.raw"), *path = path_of("packed.qcow2");
+    const char *pack[] = {"qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", raw, path, NULL};
+    g_autofree uint8_t *bytes = g_malloc(MIB), *back = g_malloc(MIB);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(image) disk = NULL;
+
+    memset(bytes, 5, MIB);
+    {
+        g_autoptr(image) below = image_open_file(raw, TRUE, NULL);
+        g_assert_true(image_write(below, MIB, bytes, MIB, &error));
+    }
+    storage_run(pack);
+    disk = image_open_qcow2(path, &error);
+    g_assert_no_error(error);
+    g_assert_false(image_is_shared(disk));
+    g_assert_true(image_read(disk, MIB, back, MIB, &error));
+    g_assert_cmpmem(back, MIB, bytes, MIB);
+}
+
 /* An image may name any file of the host below it; nothing of that is read. */
 static void test_qcow2_alone(void)
 {
@@ -257,6 +335,8 @@ int main(int argc, char **argv)
     g_test_add_func("/image/nbd-gone", test_nbd_gone);
     g_test_add_func("/image/qcow2", test_qcow2);
     g_test_add_func("/image/qcow2-alone", test_qcow2_alone);
+    g_test_add_func("/image/qcow2-prepared", test_qcow2_prepared);
+    g_test_add_func("/image/qcow2-compressed", test_qcow2_compressed);
     result = g_test_run();
     storage_remove(directory);
     g_free(directory);

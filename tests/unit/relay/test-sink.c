@@ -80,18 +80,19 @@ static void hold(landing *l, const void *bytes, size_t length)
 
 static const char *const exports[DISKS] = {"drive-virtio-disk0", "drive-virtio-disk1"};
 
-static void prepare(landing *l, const char *format)
+/* "prepared": qcow2 whose clusters have their places already. */
+static void prepare(landing *l, const char *kind)
 {
     memset(l, 0, sizeof *l);
     l->p = pair_new(&(pair_setup){.channels = 2});
-    l->format = format;
+    l->format = !strcmp(kind, "prepared") ? "qcow2" : kind;
     l->model = g_malloc0(SIZE);
     l->held = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref,
                                     (GDestroyNotify)g_bytes_unref);
     for (int i = 0; i < DISKS; i++) {
-        g_autofree char *name = g_strdup_printf("disk%d.%s", i, format);
+        g_autofree char *name = g_strdup_printf("disk%d.%s", i, kind);
         l->paths[i] = g_build_filename(l->p->directory, name, NULL);
-        storage_make(l->paths[i], format, (SIZE + 511) / 512 * 512);
+        storage_make(l->paths[i], kind, (SIZE + 511) / 512 * 512);
         l->disks[i].fd = -1;
     }
 }
@@ -233,11 +234,11 @@ static void storm(landing *l, guint32 seed, unsigned count)
         g_assert_cmpuint(tongue_await(disk, first, disk->id), ==, 0);
 }
 
-static void test_storm(gconstpointer format)
+static void test_storm(gconstpointer kind)
 {
     landing l;
 
-    prepare(&l, format);
+    prepare(&l, kind);
     start(&l, 1, FALSE, FALSE);
     storm(&l, (guint32)g_test_rand_int(), 2000);
     assert_sealed(&l);
@@ -247,13 +248,13 @@ static void test_storm(gconstpointer format)
     finish(&l);
 }
 
-static void test_read_back(gconstpointer format)
+static void test_read_back(gconstpointer kind)
 {
     landing l;
     uint64_t written, back;
     g_autoptr(GError) error = NULL;
 
-    prepare(&l, format);
+    prepare(&l, kind);
     start(&l, 1, TRUE, FALSE);
     storm(&l, (guint32)g_test_rand_int(), 1000);
     assert_sealed(&l);
@@ -391,7 +392,7 @@ static void test_full(void)
 }
 
 /* Held: written from here. Not held: asked for, and a flush waits for it. */
-static void test_known(gconstpointer format)
+static void test_known(gconstpointer kind)
 {
     landing l;
     g_autoptr(GRand) random = g_rand_new_with_seed(5);
@@ -399,7 +400,7 @@ static void test_known(gconstpointer format)
     uint32_t lost, behind;
     op m;
 
-    prepare(&l, format);
+    prepare(&l, kind);
     fill(random, l.model, 8 * OP_BLOCK);
     for (int i = 0; i < 8; i++)
         if (i != 3)
@@ -546,12 +547,12 @@ static void test_violation(gconstpointer which)
 }
 
 /* The session ends in the middle of everything: nobody waits for ever. */
-static void test_cut(gconstpointer format)
+static void test_cut(gconstpointer kind)
 {
     landing l;
     uint8_t block[OP_BLOCK] = {1};
 
-    prepare(&l, format);
+    prepare(&l, kind);
     start(&l, 1, FALSE, TRUE);
     tongue_known(&l.disks[0], 0, block, sizeof block); /* never answered */
     tongue_flush(&l.disks[0]);
@@ -593,8 +594,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/sink/storm/raw", "raw", test_storm);
     g_test_add_data_func("/sink/storm/qcow2", "qcow2", test_storm);
+    g_test_add_data_func("/sink/storm/prepared", "prepared", test_storm);
     g_test_add_data_func("/sink/read-back/raw", "raw", test_read_back);
     g_test_add_data_func("/sink/read-back/qcow2", "qcow2", test_read_back);
+    g_test_add_data_func("/sink/read-back/prepared", "prepared", test_read_back);
     g_test_add_func("/sink/medium", test_medium);
     g_test_add_func("/sink/sparse", test_sparse);
     g_test_add_data_func("/sink/bad-block/plain", GUINT_TO_POINTER(OP_PLAIN), test_bad_block);
@@ -604,6 +607,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sink/full", test_full);
     g_test_add_data_func("/sink/known/raw", "raw", test_known);
     g_test_add_data_func("/sink/known/qcow2", "qcow2", test_known);
+    g_test_add_data_func("/sink/known/prepared", "prepared", test_known);
     g_test_add_func("/sink/hints", test_hints);
     g_test_add_func("/sink/unsealed", test_unsealed);
     g_test_add_func("/sink/missing", test_missing);
@@ -613,6 +617,7 @@ int main(int argc, char **argv)
     }
     g_test_add_data_func("/sink/cut/raw", "raw", test_cut);
     g_test_add_data_func("/sink/cut/qcow2", "qcow2", test_cut);
+    g_test_add_data_func("/sink/cut/prepared", "prepared", test_cut);
     g_test_add_func("/sink/refused", test_refused);
     return g_test_run();
 }
