@@ -7,7 +7,8 @@
 
 struct flight_request {
     flight_result result;
-    unsigned open; /* messages, and one more until it is sealed */
+    unsigned open;           /* messages, and one more until it is sealed */
+    flight_request *claimer; /* it is one of its messages */
 };
 
 typedef enum { FREE, SENT, KNOWN, ASKED } slot_state;
@@ -40,11 +41,18 @@ flight *flight_new(GDestroyNotify drop)
 /* The request's message, or its sealing, is over. */
 static gboolean close_one(flight_request *request, flight_result *result)
 {
+    flight_request *claimer;
+
     if (--request->open > 0)
         return FALSE;
     *result = request->result;
+    claimer = request->claimer;
     g_free(request);
-    return TRUE;
+    if (!claimer)
+        return TRUE;
+    if (!claimer->result.errnum)
+        claimer->result.errnum = result->errnum;
+    return close_one(claimer, result);
 }
 
 static void empty(flight *self, slot *s)
@@ -94,6 +102,21 @@ flight_request *flight_begin(flight *self, uint64_t cookie)
     request->result.cookie = cookie;
     request->open = 1;
     return request;
+}
+
+flight_request *flight_begin_ahead(flight *self, uint64_t cookie)
+{
+    flight_request *request = flight_begin(self, cookie);
+
+    request->result.ahead = TRUE;
+    return request;
+}
+
+void flight_claim(flight_request *ahead, flight_request *request)
+{
+    g_assert(ahead->result.ahead && !ahead->claimer && !request->result.ahead);
+    ahead->claimer = request;
+    request->open++;
 }
 
 void flight_add(flight *self, flight_request *request, op *message, gpointer kept)

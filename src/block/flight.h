@@ -6,6 +6,8 @@
  *                        └─► flight_done, flight_done …            what the peer says
  *   The last of all of these says that the request is over.
  *
+ *   What is sent before it is asked for: flight_begin_ahead ─► flight_add ─► flight_seal, and perhaps flight_claim.
+ *
  *   A message:  sent ──done──► gone        known ──need──► asked ──flight_answer──► sent
  *                                            └─done──► gone
  */
@@ -20,6 +22,7 @@ typedef struct flight_request flight_request;
 typedef struct {
     uint64_t cookie;
     uint32_t errnum; /* the first one of its messages, or 0 */
+    gboolean ahead;  /* of flight_begin_ahead, and nobody has claimed it */
 } flight_result;
 
 /* `drop` frees what is kept of known messages. */
@@ -33,6 +36,9 @@ unsigned flight_kept(const flight *self);
 gboolean flight_is_empty(const flight *self);
 
 flight_request *flight_begin(flight *self, uint64_t cookie);
+/* Nobody has asked for it yet. If somebody does, before it is over, its end becomes a part of theirs. */
+flight_request *flight_begin_ahead(flight *self, uint64_t cookie);
+void flight_claim(flight_request *ahead, flight_request *request);
 /* One more message of it, with everything the peer may ask for again: `kept` (taken over) for a
  * KNOWN one, else NULL. Sets message->id. There must be room. */
 void flight_add(flight *self, flight_request *request, op *message, gpointer kept);

@@ -139,6 +139,15 @@ static void on_suspended(gboolean stopped, gint64 when, void *user)
     (void)status_advance(self->status, PHASE_SWITCHING, NULL);
 }
 
+static void set_image(source *self, const char *target)
+{
+    for (guint i = 0; i < self->landing->machine->disks->len; i++) {
+        const vm_disk *disk = self->landing->machine->disks->pdata[i];
+        if (!strcmp(disk->target, target) && disk->source && disk->format)
+            export_table_set_image(self->exports, disk->source, disk->format);
+    }
+}
+
 /* QEMU's mirror writes to us what the target calls these disks. */
 static gboolean open_exports(source *self, GError **error)
 {
@@ -156,6 +165,7 @@ static gboolean open_exports(source *self, GError **error)
             return FALSE;
         }
         export_table_add(self->exports, disk->export, disk->target, disk->capacity);
+        set_image(self, disk->target);
     }
     return TRUE;
 }

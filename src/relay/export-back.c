@@ -32,7 +32,9 @@ static gboolean take_done(export *self, pump *io, const op *message, GError **er
         uint32_t errnum, id = op_done_id(message, i, &errnum);
 
         good = flight_done(self->flight, id, errnum, &over, &result, error);
-        if (over)
+        if (over && result.ahead)
+            export_ahead_done(self->ahead, &result);
+        else if (over)
             put_reply(self->replies + NBD_REPLY * count++, &result);
         if (over && result.errnum)
             log_warning("disk %s: the target answers a write with: %s", self->what,

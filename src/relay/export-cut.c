@@ -6,32 +6,42 @@
 
 #include <string.h>
 
-frame *export_room(export *self, uint32_t length)
+frame *export_room(export *self, export_hand *hand, uint32_t length)
 {
     if (length < OP_BLOCK)
         return pump_frame(self->io, OP_HEADER + length);
-    return self->spare ? g_steal_pointer(&self->spare) : pump_frame(self->io, OP_HEADER + OP_BLOCK);
+    return hand->spare ? g_steal_pointer(&hand->spare) : pump_frame(self->io, OP_HEADER + OP_BLOCK);
 }
 
-/* The frame was not sent: its room can be used again. */
-static void keep_room(export *self, frame *f)
+void export_keep_room(export_hand *hand, frame *f)
 {
-    if (!self->spare && f->capacity >= OP_HEADER + OP_BLOCK)
-        self->spare = f;
+    if (!hand->spare && f->capacity >= OP_HEADER + OP_BLOCK)
+        hand->spare = f;
     else
         frame_unref(f);
+}
+
+void export_hand_clear(export_hand *hand)
+{
+    shrink_clear(&hand->shrink);
+    g_clear_pointer(&hand->spare, frame_unref);
 }
 
 void export_push(export *self, op *message, frame *f)
 {
     pthread_mutex_lock(&self->order);
+    export_push_locked(self, message, f);
+    pthread_mutex_unlock(&self->order);
+}
+
+void export_push_locked(export *self, op *message, frame *f)
+{
     if (message->type == OP_FLUSH)
         message->digest = self->running;
     else
         op_chain(&self->running, message);
     f->length = op_put(f->payload, message) + message->body_length;
     pump_to_peer(self->io, f);
-    pthread_mutex_unlock(&self->order);
 }
 
 /* Gives the message its id. Takes over `kept` (NULL: none) in any case. */
@@ -50,14 +60,14 @@ static gboolean add(export *self, flight_request *request, op *message, frame *k
     return going;
 }
 
-gboolean export_send_zero(export *self, flight_request *request, uint64_t offset, uint64_t length,
+gboolean export_send_zero(export *self, export_cut *cut, uint64_t offset, uint64_t length,
                           gboolean unmap)
 {
     op message = {.type = OP_ZERO, .unmap = unmap, .offset = offset, .length = length};
 
-    if (!add(self, request, &message, NULL))
+    if (!export_ahead_yield(self, offset, length) || !add(self, cut->request, &message, NULL))
         return FALSE;
-    self->zeroes += length;
+    cut->hand->zeroes += length;
     export_push(self, &message, pump_frame(self->io, OP_HEADER));
     return TRUE;
 }
@@ -78,10 +88,10 @@ gboolean export_finish_cut(export *self, export_cut *cut)
 
     cut->zero_length = 0;
     /* Written as zeroes or never written: the guest cannot tell. */
-    return length == 0 || export_send_zero(self, cut->request, cut->zero_at, length, TRUE);
+    return length == 0 || export_send_zero(self, cut, cut->zero_at, length, TRUE);
 }
 
-static gboolean is_zero(const uint8_t *bytes, uint32_t length)
+gboolean export_is_zero(const uint8_t *bytes, uint32_t length)
 {
     return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
 }
@@ -105,64 +115,63 @@ static gboolean is_known(export *self, const uint8_t *content, const op *message
     return hints_has(self->table->known, sha_hint(sha));
 }
 
-static gboolean send_known(export *self, export_cut *cut, op *message, frame *f,
-                           const uint8_t sha[OP_SHA256])
+frame *export_form(export *self, export_hand *hand, frame *f, op *message, frame **kept)
 {
-    frame *small = pump_frame(self->io, OP_HEADER + OP_SHA256);
+    uint8_t *content = f->payload + OP_HEADER, sha[OP_SHA256];
+    uint32_t length = (uint32_t)message->length;
+    frame *smaller;
 
-    message->form = OP_KNOWN;
-    message->body_length = OP_SHA256;
-    memcpy(small->payload + OP_HEADER, sha, OP_SHA256);
-    if (!add(self, cut->request, message, f)) {
-        frame_unref(small);
-        return FALSE;
+    *kept = NULL;
+    message->type = OP_DATA;
+    message->digest = op_digest_of(content, length);
+    if (hook_wrong("export.content"))
+        content[length / 2] ^= 1;
+    if (is_known(self, content, message, sha)) {
+        smaller = pump_frame(self->io, OP_HEADER + OP_SHA256);
+        memcpy(smaller->payload + OP_HEADER, sha, OP_SHA256);
+        message->form = OP_KNOWN;
+        message->body_length = OP_SHA256;
+        hand->known += length;
+        *kept = f;
+        return smaller;
     }
-    self->known += message->length;
-    pump_count_found(self->io, (int64_t)message->length);
-    export_push(self, message, small);
-    return TRUE;
+    smaller = shrink_try(&hand->shrink, self->io, content, length, OP_HEADER);
+    message->form = smaller ? OP_ZSTD : OP_PLAIN;
+    message->body_length = smaller ? smaller->length - OP_HEADER : length;
+    if (!smaller) {
+        hand->plain += length;
+        return f;
+    }
+    hand->packed += length;
+    hand->packed_to += message->body_length;
+    export_keep_room(hand, f);
+    return smaller;
 }
 
 gboolean export_send_content(export *self, export_cut *cut, frame *f, uint64_t offset,
                              uint32_t length)
 {
-    uint8_t *content = f->payload + OP_HEADER, sha[OP_SHA256];
     op message = {.type = OP_DATA, .offset = offset, .length = length};
-    frame *smaller;
+    frame *sent, *kept;
 
-    if (is_zero(content, length)) {
+    if (export_is_zero(f->payload + OP_HEADER, length)) {
         if (cut->zero_length == 0)
             cut->zero_at = offset;
         cut->zero_length += length;
-        keep_room(self, f);
+        export_keep_room(cut->hand, f);
         return TRUE;
     }
-    message.digest = op_digest_of(content, length);
-    if (hook_wrong("export.content"))
-        content[length / 2] ^= 1;
-    if (!export_finish_cut(self, cut)) {
+    if (!export_finish_cut(self, cut) || !export_ahead_yield(self, offset, length)) {
         frame_unref(f);
         return FALSE;
     }
-    if (is_known(self, content, &message, sha))
-        return send_known(self, cut, &message, f, sha);
-
-    smaller = shrink_try(&self->shrink, self->io, content, length, OP_HEADER);
-    message.form = smaller ? OP_ZSTD : OP_PLAIN;
-    message.body_length = smaller ? smaller->length - OP_HEADER : length;
-    if (!add(self, cut->request, &message, NULL)) {
-        g_clear_pointer(&smaller, frame_unref);
-        frame_unref(f);
+    sent = export_form(self, cut->hand, f, &message, &kept);
+    if (!add(self, cut->request, &message, kept)) {
+        frame_unref(sent);
         return FALSE;
     }
-    if (smaller) {
-        self->packed += length;
-        self->packed_to += message.body_length;
-        keep_room(self, f);
-        export_push(self, &message, smaller);
-    } else {
-        self->plain += length;
-        export_push(self, &message, f);
-    }
+    if (message.form == OP_KNOWN)
+        pump_count_found(self->io, (int64_t)length);
+    export_push(self, &message, sent);
     return TRUE;
 }

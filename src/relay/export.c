@@ -14,6 +14,7 @@ static void free_disk(void *data)
 
     g_free(disk->name);
     g_free(disk->what);
+    g_free(disk->path);
     g_free(disk);
 }
 
@@ -24,6 +25,7 @@ export_table *export_table_new(void)
     self->exports = g_array_new(FALSE, FALSE, sizeof(nbd_export));
     self->disks = g_ptr_array_new_with_free_func(free_disk);
     self->known = hints_new();
+    self->far = EXPORT_FAR_US;
     pthread_mutex_init(&self->clock, NULL);
     return self;
 }
@@ -70,6 +72,20 @@ void export_table_add(export_table *self, const char *name, const char *what, ui
     g_array_append_vals(self->exports, &(nbd_export){.name = disk->name, .size = size}, 1);
 }
 
+void export_table_set_image(export_table *self, const char *path, const char *format)
+{
+    export_disk *disk = self->disks->pdata[self->disks->len - 1];
+
+    disk->qcow2 = !strcmp(format, "qcow2");
+    if (disk->qcow2 || !strcmp(format, "raw"))
+        disk->path = g_strdup(path);
+}
+
+void export_table_set_far(export_table *self, gint64 round_trip)
+{
+    self->far = round_trip;
+}
+
 /* The first frame: which disk the stream is. From now on the target may answer. */
 static void open_stream(export *self, const nbd_export *chosen)
 {
@@ -110,6 +126,7 @@ static gboolean negotiate_option(export *self, gboolean no_zeroes, nbd_verdict *
             return FALSE;
         }
         self->what = disk->what;
+        self->disk = disk;
         open_stream(self, &exports[*chosen]);
     }
     pump_to_local(self->io, answer->data, answer->len);
@@ -143,13 +160,18 @@ static gboolean write_blocks(export *self, const nbd_request *r, export_cut *cut
     pump_count(self->io, r->length);
     while (at < end) {
         uint32_t n = (uint32_t)MIN(end - at, OP_BLOCK - at % OP_BLOCK);
-        frame *f = export_room(self, n);
+        frame *f = export_room(self, cut->hand, n);
         if (!pump_receive(self->io, f->payload + OP_HEADER, n)) {
             frame_unref(f);
             return FALSE;
         }
-        if (!export_send_content(self, cut, f, at, n))
+        if (export_ahead_has(self, cut->request, at, f->payload + OP_HEADER, n)) {
+            export_keep_room(cut->hand, f);
+            if (!export_finish_cut(self, cut))
+                return FALSE;
+        } else if (!export_send_content(self, cut, f, at, n)) {
             return FALSE;
+        }
         at += n;
     }
     return export_finish_cut(self, cut);
@@ -157,7 +179,7 @@ static gboolean write_blocks(export *self, const nbd_request *r, export_cut *cut
 
 static gboolean drain(export *self, uint32_t length)
 {
-    g_autoptr(frame) f = export_room(self, OP_BLOCK);
+    g_autoptr(frame) f = export_room(self, &self->hand, OP_BLOCK);
 
     while (length > 0) {
         uint32_t n = MIN(length, OP_BLOCK);
@@ -183,17 +205,18 @@ static gboolean refuse(export *self, const nbd_request *r, uint32_t nbd)
 
 static gboolean execute(export *self, const nbd_request *r)
 {
-    export_cut cut = {.request = flight_begin(self->flight, r->cookie)};
+    export_cut cut = {.request = flight_begin(self->flight, r->cookie), .hand = &self->hand};
     flight_result result;
     gboolean going, over;
 
     export_tick(self, 1);
+    export_ahead_try(self);
     if (r->command == NBD_WRITE)
         going = write_blocks(self, r, &cut);
     else if (r->command == NBD_FLUSH)
-        going = TRUE;
+        going = export_ahead_end(self, &cut);
     else
-        going = export_send_zero(self, cut.request, r->offset, r->length, r->unmap);
+        going = export_send_zero(self, &cut, r->offset, r->length, r->unmap);
     if (going && (r->fua || r->command == NBD_FLUSH))
         going = export_send_flush(self, cut.request);
     pthread_mutex_lock(&self->lock);
@@ -217,11 +240,12 @@ static void wait_until_empty(export *self)
 
 static void summarize(export *self)
 {
-    char *parts[5] = {g_format_size_full(self->plain, G_FORMAT_SIZE_IEC_UNITS),
-                      g_format_size_full(self->packed, G_FORMAT_SIZE_IEC_UNITS),
-                      g_format_size_full(self->packed_to, G_FORMAT_SIZE_IEC_UNITS),
-                      g_format_size_full(self->zeroes, G_FORMAT_SIZE_IEC_UNITS),
-                      g_format_size_full(self->known, G_FORMAT_SIZE_IEC_UNITS)};
+    const export_hand *hand = &self->hand;
+    char *parts[5] = {g_format_size_full(hand->plain, G_FORMAT_SIZE_IEC_UNITS),
+                      g_format_size_full(hand->packed, G_FORMAT_SIZE_IEC_UNITS),
+                      g_format_size_full(hand->packed_to, G_FORMAT_SIZE_IEC_UNITS),
+                      g_format_size_full(hand->zeroes, G_FORMAT_SIZE_IEC_UNITS),
+                      g_format_size_full(hand->known, G_FORMAT_SIZE_IEC_UNITS)};
 
     log_info(
         "disk %s: sent %s as they are, %s compressed to %s, %s of zeroes, %s known; %u blocks of "
@@ -256,9 +280,12 @@ static gboolean serve(pump_codec *codec, pump *io, GError **error)
                                    self->what ? self->what : "(none yet)");
         return FALSE;
     }
+    export_ahead_stop(self);
     wait_until_empty(self);
-    if (self->what)
+    if (self->what) {
+        export_ahead_add_sums(self, &self->hand);
         summarize(self);
+    }
     return TRUE;
 }
 
@@ -279,9 +306,9 @@ static void export_free(pump_codec *codec)
 
     wake(codec);
     export_stop_resending(self);
+    export_ahead_free(self);
     export_tick(self, -(int)self->under_way);
-    shrink_clear(&self->shrink);
-    g_clear_pointer(&self->spare, frame_unref);
+    export_hand_clear(&self->hand);
     flight_free(self->flight);
     g_array_unref(self->needs);
     g_free(self->replies);

@@ -34,6 +34,7 @@ void gauge_read(gauge *self, int fd, gint64 now)
         return;
     self->rate = MAX(info.tcpi_delivery_rate, (guint64)((double)self->rate * MAX(left, 0)));
     self->rtt = info.tcpi_rtt;
+    self->least = info.tcpi_min_rtt;
     self->read_at = now;
 }
 

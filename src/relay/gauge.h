@@ -12,6 +12,7 @@
 typedef struct {
     guint64 rate;   /* bytes/s as TCP measured it; 0: not known */
     gint64 rtt;     /* µs */
+    gint64 least;   /* µs: the shortest it was, so without what waits in queues; 0: not known */
     gint64 read_at; /* monotonic µs */
     /* For gauge_judge: */
     gboolean slow;

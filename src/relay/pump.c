@@ -146,6 +146,11 @@ void pump_get_pace(pump *self, squeeze_pace *pace)
     *pace = (squeeze_pace){.acknowledged = link.acknowledged, .blocked_us = link.blocked_us};
 }
 
+gint64 pump_round_trip(pump *self)
+{
+    return session_round_trip(self->owner);
+}
+
 gboolean pump_is_over(pump *self)
 {
     gboolean over;

@@ -65,6 +65,8 @@ void pump_count(pump *self, uint64_t content);
 void pump_count_found(pump *self, int64_t content);
 /* How the link takes this stream. Any thread of the codec. */
 void pump_get_pace(pump *self, squeeze_pace *pace);
+/* The shortest round trip to the peer, in µs; 0: not known. Any thread of the codec. */
+gint64 pump_round_trip(pump *self);
 /* The local connection is broken, or the session is over: nothing that is done matters any more. */
 gboolean pump_is_over(pump *self);
 /* Fails the session for what a rule forbids, from a thread of the codec's own; takes over the

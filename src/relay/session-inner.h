@@ -94,6 +94,8 @@ typedef struct {
     guint64 blocked_us;           /* several threads that wait at once count once */
 } stream_pace;
 gboolean session_stream_pace(session *self, stream *s, stream_pace *pace);
+/* The shortest round trip of any channel, in µs; 0: not known. Takes the lock itself. */
+gint64 session_round_trip(session *self);
 /* Queues END, with BROKEN or without; see stream_out_end. */
 void session_end(session *self, stream *s, gboolean broken);
 /* Says that all frames below `consumed` were handed on, and waits for the next one: NULL when

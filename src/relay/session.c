@@ -157,6 +157,20 @@ gboolean session_stream_pace(session *self, stream *s, stream_pace *pace)
     return !over;
 }
 
+gint64 session_round_trip(session *self)
+{
+    gint64 least = 0;
+
+    pthread_mutex_lock(&self->lock);
+    for (unsigned i = 0; i < self->setup.channels; i++) {
+        const lane *l = self->lanes[i];
+        if (l && l->state == LANE_UP && l->worth.least && (!least || l->worth.least < least))
+            least = l->worth.least;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return least;
+}
+
 void session_end(session *self, stream *s, gboolean broken)
 {
     pthread_mutex_lock(&self->lock);

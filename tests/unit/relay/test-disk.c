@@ -13,13 +13,14 @@
 
 #define MIB      (1024 * 1024ULL)
 #define SIZE     (24 * MIB + 3 * 512)
+#define DATA     (16 * MIB) /* of the model; the rest are zeroes */
 #define EXPORT   "drive-virtio-disk0"
 #define DEADLINE 100000
 #define BLOCKS   (8 * MIB / OP_BLOCK) /* of the model, that may be known */
 
 typedef struct {
     const char *format;
-    gboolean cut, known, ledger;
+    gboolean cut, known, ledger, ahead;
 } variant;
 
 typedef struct {
@@ -27,7 +28,7 @@ typedef struct {
     sink *sink;
     storage_daemon *server; /* NULL: raw */
     export_table *table;
-    char *path;
+    char *path, *source;
     uint8_t *model;
     GHashTable *held; /* hint (gint64) -> block in the model */
     uint64_t hints[BLOCKS];
@@ -75,6 +76,36 @@ static void make_known(disk *d)
     }
 }
 
+/* What can be read ahead: the model, but for what the guest changes before the mirror comes there, and for what the
+ * mirror never writes, because the guest has discarded it. */
+static void make_source(disk *d)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(image) file = NULL;
+
+    d->source = g_build_filename(d->p->directory, "source", NULL);
+    storage_make(d->source, "raw", SIZE);
+    file = image_open_file(d->source, TRUE, &error);
+    g_assert_true(image_write(file, 0, d->model, SIZE, &error));
+    for (uint64_t at = 4 * OP_BLOCK + 100; at < DATA; at += 7 * OP_BLOCK)
+        g_assert_true(image_write(file, at, "changed", 7, &error));
+    for (uint64_t at = DATA; at < SIZE; at += 3 * OP_BLOCK)
+        g_assert_true(image_write(file, at, "discarded", 9, &error));
+}
+
+/* Only the first block is written, until so much has arrived that it was sent ahead: that begins when the round trip is
+ * known. */
+static void wait_until_ahead(disk *d, image *mirror)
+{
+    uint64_t written = 0, read_back, ours = 0;
+    g_autoptr(GError) error = NULL;
+
+    for (; written < ours + DATA / 2; ours += OP_BLOCK) {
+        g_assert_true(image_write(mirror, 0, d->model, OP_BLOCK, &error));
+        sink_progress(d->sink, &written, &read_back);
+    }
+}
+
 static void open_both(disk *d, const variant *v)
 {
     sink_disk one = {.export = EXPORT, .what = "vda", .format = v->format, .size = SIZE};
@@ -97,6 +128,11 @@ static void open_both(disk *d, const variant *v)
     g_assert_no_error(error);
     d->table = export_table_new();
     export_table_add(d->table, EXPORT, "vda", SIZE);
+    if (v->ahead) {
+        make_source(d);
+        export_table_set_image(d->table, d->source, "raw");
+        export_table_set_far(d->table, 0);
+    }
     g_assert_true(session_offer(d->p->target.session, STREAM_DISK, NULL, 1, sink_codec_new, d->sink,
                                 NULL));
     g_assert_true(session_listen(d->p->source.session, STREAM_DISK, pair_path(d->p, "disk"), 0600,
@@ -104,17 +140,21 @@ static void open_both(disk *d, const variant *v)
 }
 
 /* As a mirror does it: all of the model first, then changes here and there, and a flush. */
-static void write_all(disk *d)
+static void write_all(disk *d, const variant *v)
 {
+    uint64_t end = v->ahead ? DATA : SIZE;
+
     g_autoptr(GRand) random = g_rand_new_with_seed((guint32)g_test_rand_int());
     g_autoptr(GError) error = NULL;
     g_autoptr(image) mirror = image_open_nbd(pair_path(d->p, "disk"), EXPORT, &error);
 
     g_assert_no_error(error);
     g_assert_cmpuint(image_size(mirror), ==, SIZE);
-    for (uint64_t at = 0; at < SIZE; at += MIB)
+    if (v->ahead)
+        wait_until_ahead(d, mirror);
+    for (uint64_t at = 0; at < end; at += MIB)
         g_assert_true(
-            image_write(mirror, at, d->model + at, (size_t)MIN(MIB, SIZE - at), &error));
+            image_write(mirror, at, d->model + at, (size_t)MIN(MIB, end - at), &error));
     g_assert_true(image_flush(mirror, &error));
     for (int i = 0; i < 300; i++) {
         uint64_t at = 512 * (uint64_t)g_rand_int_range(random, 0, (gint32)(SIZE / 512));
@@ -166,13 +206,13 @@ static void test_disk(gconstpointer data)
     }
     d.p = pair_new(&setup);
     d.path = g_build_filename(d.p->directory, "landed", NULL);
-    for (uint64_t at = 0; at < 16 * MIB; at += 4) { /* the rest are zeroes */
+    for (uint64_t at = 0; at < DATA; at += 4) {
         guint32 word = at < BLOCKS * OP_BLOCK ? g_rand_int(random) : (guint32)(at / 4096);
         memcpy(d.model + at, &word, sizeof word);
     }
     make_known(&d);
     open_both(&d, v);
-    write_all(&d);
+    write_all(&d, v);
     check(&d, v);
     pair_drop(&d.p->source);
     pair_drop(&d.p->target);
@@ -180,6 +220,9 @@ static void test_disk(gconstpointer data)
     export_table_free(d.table);
     g_clear_pointer(&d.server, storage_daemon_free);
     unlink(d.path);
+    if (d.source)
+        unlink(d.source);
+    g_free(d.source);
     g_free(d.path);
     pair_free(d.p);
     g_free(d.model);
@@ -191,12 +234,15 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         variant v;
-    } all[] = {{"/disk/raw", {"raw", FALSE, FALSE, FALSE}},
-               {"/disk/raw/cut", {"raw", TRUE, TRUE, FALSE}},
-               {"/disk/raw/known", {"raw", FALSE, TRUE, TRUE}},
-               {"/disk/qcow2", {"qcow2", FALSE, FALSE, FALSE}},
-               {"/disk/qcow2/cut", {"qcow2", TRUE, TRUE, TRUE}},
-               {"/disk/qcow2/known", {"qcow2", FALSE, TRUE, FALSE}}};
+    } all[] = {{"/disk/raw", {.format = "raw"}},
+               {"/disk/raw/cut", {.format = "raw", .cut = TRUE, .known = TRUE}},
+               {"/disk/raw/known", {.format = "raw", .known = TRUE, .ledger = TRUE}},
+               {"/disk/qcow2", {.format = "qcow2"}},
+               {"/disk/qcow2/cut", {.format = "qcow2", .cut = TRUE, .known = TRUE, .ledger = TRUE}},
+               {"/disk/qcow2/known", {.format = "qcow2", .known = TRUE}},
+               {"/disk/ahead", {.format = "raw", .ahead = TRUE}},
+               {"/disk/ahead/cut", {.format = "raw", .ahead = TRUE, .cut = TRUE, .ledger = TRUE}},
+               {"/disk/ahead/known", {.format = "raw", .ahead = TRUE, .known = TRUE}}};
 
     g_test_init(&argc, &argv, NULL);
     for (guint i = 0; i < G_N_ELEMENTS(all); i++)
