@@ -15,6 +15,7 @@
 #define SHRINKS     0.95 /* what is less is worth it */
 #define NEW_SHARE   0.25 /* of a new value in an average */
 
+#define TRIAL_FIRST     G_TIME_SPAN_SECOND
 #define TRIAL_PAUSE_MIN (2 * G_TIME_SPAN_SECOND)
 #define TRIAL_PAUSE_MAX (64 * G_TIME_SPAN_SECOND)
 
@@ -29,7 +30,7 @@ static void start_interval(squeeze *self, gint64 now, const squeeze_pace *pace)
 void squeeze_init(squeeze *self, gint64 now, const squeeze_pace *pace)
 {
     *self = (squeeze){.on = TRUE, .ratio = 1, .busy = 1, .settling = 1};
-    self->trial_at = now;
+    self->trial_at = now + TRIAL_FIRST;
     self->trial_pause = TRIAL_PAUSE_MIN;
     start_interval(self, now, pace);
 }
@@ -88,13 +89,14 @@ void squeeze_look(squeeze *self, gint64 now, const squeeze_pace *pace)
     gboolean by_link = blocked >= LINK_SHARE * elapsed;
     gboolean by_cpu = !by_link && spent >= CPU_SHARE * elapsed;
 
+    mix(&self->flow, taken);
     if (self->settling > 0) {
         self->settling--;
     } else {
         if (by_link && self->link > 0)
             mix(&self->link, taken);
-        else /* a link that does not hold us up may be any faster */
-            self->link = MAX(self->link, taken);
+        else /* a link that does not hold us up may be any faster; but what one interval sees may have waited in others */
+            self->link = MAX(self->link, self->flow);
         if (self->on && spent > 0) {
             self->cpu = (double)self->content / spent;
             self->ratio = (double)self->sent / (double)self->content;

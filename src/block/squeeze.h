@@ -29,6 +29,7 @@ typedef struct {
     gboolean on; /* compresses */
     /* What was measured; bytes in a second, 0: not known yet. */
     double link;  /* as sent */
+    double flow;  /* the same, whether or not the link holds us up: over some intervals */
     double cpu;   /* of content, while it compresses */
     double ratio; /* sent / content, when compressing */
     double busy;  /* how much of `cpu` is left when the CPU does everything else as well; to 1 */
