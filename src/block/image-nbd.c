@@ -171,9 +171,8 @@ image *image_open_nbd(const char *unix_socket, const char *export, GError **erro
 
 image *image_nbd_serve(const char *name, int fd, GError **error)
 {
-    /* Without O_CLOEXEC for a moment: qemu-nbd gets what was looked at, wherever the path leads
-     * meanwhile, and its name needs no quoting. */
-    fdio_auto passed = fcntl(fd, F_DUPFD, 10); /* socket activation needs number 3 */
+    /* qemu-nbd opens our descriptor: what was looked at, wherever the path leads meanwhile, and by a name
+     * that needs no quoting. It is not handed down, which whoever forks just then would do as well. */
     g_autofree char *options = NULL;
     image_nbd *self = new_nbd(name, "", error);
     int result;
@@ -182,9 +181,9 @@ image *image_nbd_serve(const char *name, int fd, GError **error)
         return NULL;
     options = g_strdup_printf("json:{\"driver\":\"qcow2\",\"backing\":null,\"read-only\":true,"
                               "\"force-share\":true,"
-                              "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fd/%d\"}}",
-                              passed);
+                              "\"file\":{\"driver\":\"file\",\"filename\":\"/proc/%d/fd/%d\"}}",
+                              (int)getpid(), fd);
     char *argv[] = {(char *)"qemu-nbd", (char *)"--read-only", options, NULL};
-    result = passed < 0 ? -1 : nbd_connect_systemd_socket_activation(self->nbd, argv);
+    result = nbd_connect_systemd_socket_activation(self->nbd, argv);
     return connected(self, result, error);
 }
