@@ -323,6 +323,11 @@ static void compare(source *self)
                            status_error_json(self->status), self->work->user);
 }
 
+static gboolean write_start(journal *book, gpointer entry, GError **error)
+{
+    return journal_begin(book, entry, error);
+}
+
 static gboolean journal_start(source *self, GError **error)
 {
     g_autoptr(JsonObject) details = json_object_new();
@@ -339,12 +344,13 @@ static gboolean journal_start(source *self, GError **error)
 
     json_object_set_object_member(details, "request", request_to_json(self->asked));
     entry.details = text = json_text(details);
-    return journal_begin(self->work->journal, &entry, error);
+    return status_write(self->status, write_start, &entry, error);
 }
 
 /* What recovery needs to know of the VM. */
-static gboolean journal_landing(source *self, GError **error)
+static gboolean write_landing(journal *book, gpointer user, GError **error)
 {
+    source *self = user;
     g_autoptr(JsonObject) details = json_object_new();
     g_autofree char *text = NULL;
 
@@ -352,9 +358,9 @@ static gboolean journal_landing(source *self, GError **error)
     json_object_set_object_member(details, "landing", landing_request_to_json(self->landing));
     json_object_set_object_member(details, "paths", vm_paths_to_json(self->landing->machine));
     text = json_text(details);
-    return journal_set_vm(self->work->journal, self->work->id, self->landing->machine->name,
+    return journal_set_vm(book, self->work->id, self->landing->machine->name,
                           self->landing->machine->uuid, error) &&
-           journal_set_details(self->work->journal, self->work->id, text, error);
+           journal_set_details(book, self->work->id, text, error);
 }
 
 void source_finish(source *self, gboolean moved)
@@ -404,7 +410,8 @@ void source_run(source *self)
     }
     if (!journal_start(self, &error) || !status_enter(self->status, PHASE_COMPARING, &error))
         (void)source_fail(self, error);
-    else if (source_look(self) && (journal_landing(self, &error) || source_fail(self, error)))
+    else if (source_look(self) && (status_write(self->status, write_landing, self, &error) ||
+                                   source_fail(self, error)))
         watch_guest(self);
     source_finish(self, !status_has_error(self->status) && move(self));
 }

@@ -258,6 +258,17 @@ static void unlock_changed(status *self)
         self->setup.changed(self->setup.user);
 }
 
+gboolean status_write(status *self, gboolean (*write)(journal *book, gpointer user, GError **error),
+                      gpointer user, GError **error)
+{
+    gboolean ok;
+
+    g_mutex_lock(&self->lock);
+    ok = write(self->setup.journal, user, error);
+    g_mutex_unlock(&self->lock);
+    return ok;
+}
+
 gboolean status_restore(status *self, const journal_entry *entry, GError **error)
 {
     phase now;

@@ -38,6 +38,9 @@ status *status_new(const status_setup *setup);
 void status_free(status *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(status, status_free)
 
+/* Calls `write` under the lock: for what else this move has in the journal. It may not call status_*. */
+gboolean status_write(status *self, gboolean (*write)(journal *book, gpointer user, GError **error),
+                      gpointer user, GError **error);
 /* After a crash: goes on from what the journal says, instead of from the beginning. */
 gboolean status_restore(status *self, const journal_entry *entry, GError **error);
 

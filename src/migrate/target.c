@@ -276,6 +276,11 @@ static gboolean look(target *self, landing_answer *answer)
     return FALSE;
 }
 
+static gboolean write_start(journal *book, gpointer entry, GError **error)
+{
+    return journal_begin(book, entry, error);
+}
+
 static gboolean journal_start(target *self, GError **error)
 {
     g_autoptr(JsonObject) details = json_object_new();
@@ -293,7 +298,7 @@ static gboolean journal_start(target *self, GError **error)
     json_object_set_object_member(details, "landing", landing_request_to_json(self->asked));
     json_object_set_object_member(details, "plan", plan_to_json(self->made));
     entry.details = text = json_text(details);
-    return journal_begin(self->work->journal, &entry, error);
+    return status_write(self->status, write_start, &entry, error);
 }
 
 static gboolean open_session(target *self, GError **error)
