@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "migrate/budget.h"
 #include "migrate/control.h"
+#include "migrate/peer.h"
 #include "migrate/seeding.h"
 #include "migrate/wayback.h"
 #include "relay/rpc.h"
@@ -234,10 +235,15 @@ static gboolean make_plan(target *self, findings *found, GError **error)
     return self->made != NULL;
 }
 
+/* What stands in the way here, another landing or a file, is the state of this host and no fault in us. */
 static gboolean fail(target *self, const GError *error)
 {
-    status_set_error(self->status, "internal", "%s", error->message);
-    self->work->answer(500, status_error_json(self->status), self->work->user);
+    gboolean conflict = g_error_matches(error, G_IO_ERROR, G_IO_ERROR_BUSY) ||
+                        g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS);
+    const char *code = conflict ? "conflict" : "internal";
+
+    status_set_error(self->status, code, "%s", error->message);
+    self->work->answer(peer_status_of_code(code), status_error_json(self->status), self->work->user);
     return FALSE;
 }
 
