@@ -15,8 +15,8 @@ static const struct {
     [PHASE_QUEUED] = {"queued", TO(COMPARING) | TO(LANDING) | OUT, TRUE},
     [PHASE_COMPARING] = {"comparing", TO(QUEUED) | TO(LANDING) | OUT, TRUE},
     [PHASE_LANDING] = {"landing", TO(QUEUED) | TO(MIRRORING) | OUT, TRUE},
-    /* A VM without disks to copy goes straight to its memory. */
-    [PHASE_MIRRORING] = {"mirroring", TO(SYNCHRONIZING) | OUT, TRUE},
+    /* A VM without disks to copy goes straight to its memory. Back: the target's libvirt refused. */
+    [PHASE_MIRRORING] = {"mirroring", TO(LANDING) | TO(SYNCHRONIZING) | OUT, TRUE},
     [PHASE_SYNCHRONIZING] = {"synchronizing", TO(SWITCHING) | OUT, TRUE},
     [PHASE_SWITCHING] = {"switching", TO(COMMITTING) | OUT, TRUE},
     [PHASE_COMMITTING] = {"committing", TO(CLEANING) | TO(FAILED), FALSE},

@@ -5,6 +5,7 @@
  *     │  ▲______│____________│ (target busy)│             │              │            │
  *     └─────────┴────────────┴──────────────┴─────────────┴──────────────┴────────────┴─► failed, cancelled
  *
+ * At the target mirroring leads back to landing when its libvirt has refused to prepare: nothing is there yet.
  * committing leads to failed only when the target has durably refused, cleaning only when the guest has died at the
  * target before it was seen running for long enough.
  */

@@ -26,6 +26,7 @@ struct target {
     GCond changed;
     gboolean landed;       /* there is a session that connections may be given to */
     gboolean arrived;      /* at least one channel has been up */
+    gboolean begun;        /* libvirt has answered Prepare with success: QEMU waits here for the guest */
     gboolean loaded;       /* libvirt has answered Finish3 with success: the guest is here, paused */
     gboolean session_over;
     gboolean spoiled;      /* a disk cannot be what it was at the source: the landing ends */

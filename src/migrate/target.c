@@ -126,6 +126,16 @@ static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *u
     }
     if (!permit_reply(self->allowed, packet, error))
         return FALSE;
+    /* libvirt takes back what it began before it refuses: a guest of this UUID is somebody else's, and nobody may
+     * destroy it. */
+    if (permit_declined(self->allowed) && status_phase(self->status) == PHASE_MIRRORING &&
+        !status_enter(self->status, PHASE_LANDING, error))
+        return FALSE;
+    if (permit_prepared(self->allowed)) {
+        g_mutex_lock(&self->lock);
+        self->begun = TRUE;
+        g_mutex_unlock(&self->lock);
+    }
     if (permit_finished(self->allowed)) {
         g_mutex_lock(&self->lock);
         self->loaded = TRUE;
@@ -164,9 +174,13 @@ static void on_control(const char *text, size_t length, void *user)
 static void on_stream(stream_kind kind, unsigned number, void *user)
 {
     target *self = user;
+    gboolean begun;
 
+    g_mutex_lock(&self->lock);
+    begun = self->begun;
+    g_mutex_unlock(&self->lock);
     /* Not before Prepare: the phase says whether there may be a guest of ours. */
-    if (kind == STREAM_MEMORY && status_phase(self->status) >= PHASE_MIRRORING)
+    if (kind == STREAM_MEMORY && begun)
         (void)status_advance(self->status, PHASE_SYNCHRONIZING, NULL);
 }
 

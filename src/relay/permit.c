@@ -34,7 +34,7 @@ struct permit {
     int32_t procedure;  /* that call's */
     uint32_t serial;
     gboolean cancelled; /* the source asked to finish, but not to start */
-    gboolean prepared, finished;
+    gboolean prepared, declined, finished;
     unsigned features;
     unpack_bytes their_xml; /* in the call at hand: what ours takes the place of */
 };
@@ -85,6 +85,11 @@ void permit_free(permit *self)
 gboolean permit_prepared(const permit *self)
 {
     return self->prepared;
+}
+
+gboolean permit_declined(const permit *self)
+{
+    return self->declined;
 }
 
 gboolean permit_finished(const permit *self)
@@ -333,6 +338,7 @@ gboolean permit_reply(permit *self, const rpc_packet *packet, GError **error)
         break;
     case RPC_MIGRATE_PREPARE3_PARAMS:
         self->prepared = good;
+        self->declined = !good;
         self->state = good ? PERMIT_PREPARED : PERMIT_DONE;
         break;
     case RPC_MIGRATE_FINISH3_PARAMS:

@@ -42,6 +42,8 @@ gboolean permit_reply(permit *self, const rpc_packet *packet, GError **error);
 /* What has been answered with success so far; finished: the VM is loaded, and the source did not
  * ask to throw it away. */
 gboolean permit_prepared(const permit *self);
+/* libvirt has refused to prepare, and nothing can follow. */
+gboolean permit_declined(const permit *self);
 gboolean permit_finished(const permit *self);
 
 /* On the source: is this the answer to MIGRATE_FINISH3_PARAMS, and does it say that the guest is

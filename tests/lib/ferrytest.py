@@ -224,6 +224,29 @@ class FerryCase(unittest.TestCase):
         self.addCleanup(go)
         return go
 
+    def announce(self, guest, *options):
+        """A move whose landing is made, and whose networks go away before anything has begun: (id, function that
+        gives them back)."""
+        links = [self.lab.link(name) for name in ("mig0", "mig1")]
+
+        def give_back():
+            for link in links:
+                link.restore()
+                link.unwire()
+        self.addCleanup(give_back)
+        for link in links:  # libvirt asks some questions before it has anything prepared
+            link.wire(delay_ms=500)
+        move = self.start_move(guest, *options)
+
+        def arrived():
+            code, landing = self.zulu.api("GET", f"/v1/migrations/{move}")
+            return code == 200 and landing["channels"]["alive"]
+        wait_until(arrived, 60, "the channels")
+        for link in links:
+            link.cut()
+        self.assertEqual(self.status(move, self.zulu)["phase"], "landing")
+        return move, give_back
+
     # What must be so
 
     def assert_runs_at(self, guest, host):
@@ -263,6 +286,8 @@ def to_body(options):
     for option, value in zip(options[::2], options[1::2]):
         if option == "--way-back":
             body["way_back"] = int(value)
+        elif option == "--verify":
+            body["verify"] = value
         else:
             key, _, to = value.partition("=")
             body.setdefault(names[option], {})[key] = to

@@ -16,6 +16,10 @@ from ferrytest import SSD, STORAGE, SWITCHES, FerryCase, wait_until  # noqa: E40
 ASAN = True
 
 
+OTHER = """<domain type='qemu'><name>other01</name><uuid>{uuid}</uuid><memory unit='MiB'>32</memory>
+<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"""
+
+
 def own_terminal():
     """In the child: standard input becomes its controlling terminal, so that Ctrl-C reaches it as it does a user."""
     os.setsid()
@@ -129,8 +133,8 @@ for each in ("comparing", "landing", "mirroring", "synchronizing", "switching"):
     add(each)
 
 
-class DiskError(Interrupted):
-    """The target's storage fails under the copy."""
+class TargetFails(Interrupted):
+    """The target's storage fails under the copy, or its libvirt takes another guest for this one."""
 
     def test_no_space_left_during_the_copy(self):
         self.zulu.run(["mkdir", "-p", "/run/tight"])
@@ -149,8 +153,22 @@ class DiskError(Interrupted):
         self.assertIn("space", last["error"]["text"])
 
 
+    def test_libvirt_refuses_to_prepare(self):
+        """A guest of this UUID that came up meanwhile is somebody else's: it stays, the landing goes."""
+        guest = self.new_guest()
+        uuid = self.alpha.virsh("domuuid", guest.name).strip()
+        move, give_back = self.announce(guest, *SWITCHES, *STORAGE)
+        self.zulu.write("/run/other.xml", OTHER.format(uuid=uuid))
+        self.zulu.virsh("create", "--paused", "/run/other.xml")
+        self.addCleanup(self.zulu.virsh_result, "destroy", "other01")
+        give_back()
+        last = self.goes_on(guest, move, "failed")
+        self.assertIn("other01", last["error"]["text"])
+        self.assertEqual(self.zulu.virsh("domstate", "other01").strip(), "paused")
+
+
 for name in [n for n in dir(Interrupted) if n.startswith("test_")]:
-    setattr(DiskError, name, None)
+    setattr(TargetFails, name, None)
 
 
 class CtrlC(Interrupted):

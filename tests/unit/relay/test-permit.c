@@ -124,6 +124,7 @@ static void replay(const char *name, const permit_terms *terms, gboolean finishe
     p = permit_new(terms);
     pass(p, lines, finish);
     g_assert_true(permit_prepared(p));
+    g_assert_false(permit_declined(p));
     g_assert_false(permit_finished(p));
     g_clear_pointer(&p, permit_free);
     p = permit_new(terms);
@@ -484,8 +485,10 @@ static void test_prepare_failed(void)
 
     pass(p, lines, at);
     failed.status = RPC_FAILED;
+    g_assert_false(permit_declined(p));
     g_assert_true(permit_reply(p, &failed, NULL));
     g_assert_false(permit_prepared(p));
+    g_assert_true(permit_declined(p));
     g_assert_false(permit_call(p, &g_array_index(lines, line, at + 1).packet, &instead, NULL));
     g_assert_false(permit_call(p, &g_array_index(lines, line, at - 1).packet, &instead, NULL));
     g_assert_true(
