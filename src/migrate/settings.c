@@ -263,7 +263,7 @@ static settings *defaults(void)
     self->data_port = SETTINGS_DATA_PORT;
     self->migration = networks_parse(nothing, NULL);
     self->channels = 4;
-    self->link_timeout = 600;
+    self->link_timeout = 900;
     self->incoming = self->outgoing = TRUE;
     self->max_incoming = self->max_outgoing = 2;
     self->landing_timeout = 60;

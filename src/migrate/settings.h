@@ -29,7 +29,7 @@ typedef struct {
     /* [networks] */
     networks *migration; /* migration: CIDRs; default none: no migration is possible */
     guint channels;      /* channels, 1 to 16; default 4 */
-    guint link_timeout;  /* link-timeout, seconds, 1 to 86400; default 600 */
+    guint link_timeout;  /* link-timeout, seconds, 1 to 86400; default 900 */
     /* [migrations] */
     gboolean incoming, outgoing;      /* default yes */
     guint max_incoming, max_outgoing; /* 1 to 64; default 2 */

@@ -35,7 +35,7 @@ static void assert_defaults(const settings *s)
     g_assert_cmpint(s->control_port, ==, 16550);
     g_assert_cmpint(s->data_port, ==, 16551);
     g_assert_cmpint(s->channels, ==, 4);
-    g_assert_cmpint(s->link_timeout, ==, 600);
+    g_assert_cmpint(s->link_timeout, ==, 900);
     g_assert_true(s->incoming && s->outgoing);
     g_assert_cmpint(s->max_incoming, ==, 2);
     g_assert_cmpint(s->max_outgoing, ==, 2);
