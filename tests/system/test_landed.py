@@ -2,6 +2,7 @@
 """What has landed is what was sent: disks of every kind, read back or not, and a target that runs full."""
 
 import os
+import re
 import sys
 import unittest
 
@@ -10,6 +11,7 @@ from ferrytest import SWITCHES, STORAGE, FerryCase, vm, wait_until  # noqa: E402
 
 IMAGES = "/var/lib/libvirt/images"
 MIB = 160
+MEDIUM, ON_MEDIUM = "/srv/medium.img", "/srv/medium"
 RECORDS = 10 << 20  # the guest's, at the beginning of each disk
 # Data, zeroes that are written, and holes, none of them in whole blocks.
 PATTERN = ("write -P 0 10M 7M", "write -P 0xa5 33M 100k", "write -z 34M 3M", "discard 36M 1M")
@@ -68,6 +70,51 @@ class Landed(FerryCase):
         self.assert_runs_at(guest, self.zulu)
         self.assert_same(last, paths)
         self.assertEqual(self.zulu.out("sh", "-c", "ls /var/lib/ferry | grep ledger || true"), "")
+
+    def change_medium(self, path):
+        """Changes a byte of each block of this image that has reached the medium, below the file system: how many."""
+        self.zulu.run(["sync", "-f", path])
+        mapped = self.zulu.out("filefrag", "-b4096", "-v", path)
+
+        def flip():
+            with open(MEDIUM, "r+b") as medium:
+                changed = 0
+                for line in mapped.splitlines():
+                    # "   0:    12800..   14847:      33280..     35327:   2048:  …": blocks of the file, of the medium
+                    numbers = re.findall(r"[0-9]+", line)
+                    if not re.match(r" *[0-9]+:", line) or "unwritten" in line or int(numbers[1]) * 4096 < RECORDS:
+                        continue
+                    for block in range(int(numbers[3]), int(numbers[4]) + 1, 16):
+                        medium.seek(block * 4096 + 1234)
+                        byte = medium.read(1)
+                        medium.seek(-1, os.SEEK_CUR)
+                        medium.write(bytes([byte[0] ^ 1]))
+                        changed += 1
+                return changed
+        return self.zulu.call(flip)
+
+    def test_a_medium_that_does_not_hold_what_was_written(self):
+        """What a disk loses after it has said that it is safe, nobody but --verify=readback finds."""
+        guest, paths = self.guest_with(one="raw")
+        self.zulu.run(["sh", "-c", f"truncate -s 800M {MEDIUM} && mkfs.ext4 -qF {MEDIUM} && mkdir -p {ON_MEDIUM} && "
+                                   f"mount -o loop,noatime {MEDIUM} {ON_MEDIUM}"])
+        self.addCleanup(self.zulu.run, ["sh", "-c", f"umount -l {ON_MEDIUM}; rm -f {MEDIUM}"])
+        for name in ("mig0", "mig1"):
+            self.lab.link(name).limit("20mbit")
+            self.addCleanup(self.lab.link(name).unlimited)
+        move = self.start_move(guest, *SWITCHES, "--storage", f"{IMAGES}={ON_MEDIUM}", "--verify", "readback")
+        there = f"{ON_MEDIUM}/{os.path.basename(paths[0])}"
+        wait_until(lambda: self.zulu.exists(there) and self.allocated(self.zulu, there) > 8 << 20, 120,
+                   "some of the disk to land")
+        self.assertGreater(self.change_medium(there), 0)
+        for name in ("mig0", "mig1"):
+            self.lab.link(name).unlimited()
+        last = self.wait_final(move)
+        self.assertEqual(last["phase"], "failed", self.logs())
+        found = self.status(move, self.zulu)["error"]
+        self.assertEqual(found["code"], "verify-failed", self.logs())
+        self.assertRegex(found["text"], f"{there} at offset [0-9]+ does not read as it was written")
+        self.assert_runs_at(guest, self.alpha)
 
     def full(self, form):
         """The disk grows while it is copied, beyond what the target has."""

@@ -200,6 +200,25 @@ class Seeds(FerryCase):
         other = self.guest_with(content, name="web02")
         self.assertEqual(self.retry(other)["found_bytes"], 0)
 
+    def clone(self, base):
+        """A VM of zulu's whose disk is a linked clone of this image."""
+        disk = vm.Disk(f"{SSD}/clone01.qcow2", "qcow2", EXTRA_MIB)
+        other = self.new_guest(name="clone01", host="zulu", start=False, disks=(disk,))
+        form = base.rsplit(".", 1)[1]
+        self.zulu.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", form, disk.path])
+        return other
+
+    def test_the_base_of_linked_clones(self):
+        """It serves where the administrator has named it as shared, and nowhere else."""
+        content = self.template(self.zulu, f"{TEMPLATES}/web01-extra.raw")
+        self.clone(f"{TEMPLATES}/web01-extra.raw")
+        self.configure(seeds={"same-name": TEMPLATES})
+        guest = self.guest_with(content)
+        self.assertEqual(self.retry(guest)["found_bytes"], 0)
+        self.set_conf(self.zulu, conf(seeds={"templates": TEMPLATES}))
+        other = self.guest_with(content, name="web02")
+        self.assert_found(self.retry(other), 120)
+
     def test_an_image_of_the_same_name(self):
         content = self.template(self.zulu, "/srv/backups/web01-extra.raw")
         self.configure(seeds={"same-name": "/srv/backups"})
