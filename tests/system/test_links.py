@@ -15,6 +15,7 @@ MIB = 1 << 20
 # Ten minutes, on request: FERRY_CUT_SECONDS=600 tests/run.py --only 'system/test_links:Links.test_all*'
 CUT_SECONDS = int(os.environ.get("FERRY_CUT_SECONDS", "70"))
 RESET_SECONDS = 2
+LANDING_SECONDS = 20
 # As it comes, so with the default link-timeout.
 PLAIN = conf(networks={"link-timeout": None})
 
@@ -104,6 +105,23 @@ class Links(FerryCase):
         self.cut_all(guest, move, "synchronizing")
         self.witness.guest(guest, "set dirty=0")
         self.each("unlimited")
+        self.completes(guest, move)
+
+    def test_a_landing_outlives_its_timeout_without_links(self):
+        self.zulu.stop_ferryd()
+        self.zulu.start_ferryd(conf_text=conf(migrations={"landing-timeout": str(LANDING_SECONDS)},
+                                              networks={"link-timeout": None}))
+        self.addCleanup(lambda: (self.zulu.stop_ferryd(), self.zulu.start_ferryd(conf_text=PLAIN)))
+        guest = self.new_guest()
+        move, give_back = self.announce(guest, *SWITCHES, *STORAGE)
+        since = time.monotonic()
+
+        def over():
+            landing = self.status(move, self.zulu)
+            self.assertEqual(landing["phase"], "landing", f"{landing['error']}\n{self.logs()}")
+            return time.monotonic() - since > 1.5 * LANDING_SECONDS
+        wait_until(over, 2 * LANDING_SECONDS, "the landing to outlive its timeout")
+        give_back()
         self.completes(guest, move)
 
     def test_every_channel_is_reset_again_and_again(self):
