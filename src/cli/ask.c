@@ -41,7 +41,9 @@ void ask_hold_options(ask *self, GOptionEntry entries[ASK_HOLD_OPTIONS])
         {"hold", 0, 0, G_OPTION_ARG_NONE, &self->hold,
          "Copy everything, then wait for 'ferry cutover'", NULL},
         {"cutover-at", 0, 0, G_OPTION_ARG_STRING, &self->cutover_at,
-         "The same, and switch over at this (local) time", "TIME"}};
+         "The same, and switch over at this (local) time", "TIME"},
+        {"group", 0, 0, G_OPTION_ARG_STRING, &self->group,
+         "The same, and switch over together with others: all or none", "NAME"}};
 
     memcpy(entries, own, sizeof own);
 }
@@ -49,6 +51,7 @@ void ask_hold_options(ask *self, GOptionEntry entries[ASK_HOLD_OPTIONS])
 void ask_clear(ask *self)
 {
     g_clear_pointer(&self->cutover_at, g_free);
+    g_clear_pointer(&self->group, g_free);
     g_clear_pointer(&self->switches, g_strfreev);
     g_clear_pointer(&self->storage, g_strfreev);
     g_clear_pointer(&self->formats, g_strfreev);
@@ -134,13 +137,25 @@ static gboolean add_hold(JsonObject *body, const ask *self, GError **error)
 {
     gint64 at;
 
-    if ((self->hold || self->cutover_at) && !g_strcmp0(self->mirror, "synchronous")) {
+    if ((self->hold || self->cutover_at || self->group) && !g_strcmp0(self->mirror, "synchronous")) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                     "--hold: with --mirror synchronous every write of the guest would wait for the target all "
                     "the time; leave one of them out");
         return FALSE;
     }
-    if (self->hold || self->cutover_at)
+    if (self->group && (self->cutover_at || !g_strcmp0(self->verify, "readback"))) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--group: a group switches over when 'ferry cutover --group' says so, and nobody in it "
+                    "reads back: leave --cutover-at and --verify readback out");
+        return FALSE;
+    }
+    if (self->group && !request_check_group(self->group, error)) {
+        g_prefix_error(error, "--group: ");
+        return FALSE;
+    }
+    if (self->group)
+        json_object_set_string_member(body, "group", self->group);
+    if (self->hold || self->cutover_at || self->group)
         json_object_set_boolean_member(body, "hold", TRUE);
     if (!self->cutover_at)
         return TRUE;

@@ -16,6 +16,7 @@ typedef struct {
     char *bandwidth, *latency_guard;  /* as given; NULL: the host's settings */
     gboolean hold;                    /* wait for the cutover … */
     char *cutover_at;                 /* … until then, as given; NULL: until told */
+    char *group;                      /* … with others; NULL: alone */
 } ask;
 
 /* Fills in ASK_OPTIONS entries of `entries`, which show into `self`. */
@@ -23,7 +24,7 @@ typedef struct {
 #define ASK_PLACES  3 /* the first of them, which say where things go: a return knows */
 void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS]);
 /* And those that say when a move is to switch over. */
-#define ASK_HOLD_OPTIONS 2
+#define ASK_HOLD_OPTIONS 3
 void ask_hold_options(ask *self, GOptionEntry entries[ASK_HOLD_OPTIONS]);
 void ask_clear(ask *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ask, ask_clear)

@@ -16,7 +16,7 @@ static const cli_command commands[] = {
     {"status", status_command, "[ID]", "show one move, or all that are under way"},
     {"list", list_command, "", "list moves from and to this host"},
     {"set", set_command, "ID SETTING=VALUE...", "change the limits of a move while it runs"},
-    {"cutover", cutover_command, "ID", "switch a move over that is held"},
+    {"cutover", cutover_command, "ID | --group NAME", "switch a move over that is held, or a group"},
     {"cancel", cancel_command, "ID", "cancel a move; the VM goes on where it is"},
     {"pair", pair_command, "HOST | --accept", "make this host and another trust each other"},
     {"peers", peers_command, "", "list the hosts this one trusts"},

@@ -87,6 +87,7 @@ migration *migration_from_json(JsonObject *object, GError **error)
     self->channels_alive = whole(channels, "alive");
     self->channels_wanted = whole(channels, "wanted");
     self->hold = string(child(object, "hold"), "state");
+    self->group = string(child(object, "hold"), "group");
     self->cutover_at = real(child(object, "hold"), "cutover_at");
     self->way_back_until = real(way_back, "until");
     if (!way_back || !json_opt_bool(way_back, "open", &self->way_back_open, TRUE, NULL))

@@ -22,6 +22,7 @@ typedef struct {
     gint64 limit, spared;                /* the least of these; what the guest's latency leaves the disks */
     double latency_guard;                /* -1: off */
     const char *hold; /* how far a hold is: preparing, ready, over; NULL: there is none */
+    const char *group; /* NULL: alone */
     double cutover_at;
     double way_back_until;
     gboolean way_back_open; /* as far as is known here; TRUE where nothing is said of it */

@@ -98,7 +98,8 @@ static void add_hold(const migration *m, table *facts)
 
     if (!m->hold || !strcmp(m->hold, "over") || migration_has_ended(m))
         return;
-    text = m->cutover_at >= 0 ? g_strdup_printf("%s, switches over at %s", m->hold, at)
+    text = m->group ? g_strdup_printf("%s, switches over by 'ferry cutover --group %s'", m->hold, m->group)
+           : m->cutover_at >= 0 ? g_strdup_printf("%s, switches over at %s", m->hold, at)
                               : g_strdup_printf("%s, switches over by 'ferry cutover %s'", m->hold, m->vm);
     fact(facts, "hold", text);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define LOG_AREA   "events"
+#define HELD_MAX   64 /* from here, and to here */
 #define RESTARTING "its worker is being started again"
 
 static gboolean is_fleeting(ferryd *self, const char *id)
@@ -55,6 +56,41 @@ void events_phase(const char *id, phase now, gpointer user)
         admission_take(slots_of(self, role), id);
 }
 
+static gboolean is_ready(JsonObject *status)
+{
+    const char *state;
+    JsonObject *hold;
+
+    return json_get_object(status, "hold", &hold, NULL) && json_get_string(hold, "state", &state, NULL) &&
+           !strcmp(state, "ready");
+}
+
+typedef struct {
+    const char *role;
+    guint count;
+} resting;
+
+static void count_resting(const char *id, phase now, JsonObject *status, gpointer user)
+{
+    const char *role = json_object_get_string_member_with_default(status, "role", "");
+    resting *all = user;
+
+    all->count += !phase_is_final(now) && !strcmp(role, all->role) && is_ready(status);
+}
+
+/* One that is held makes next to no load, and needs no slot before it switches over. But what peers can have us
+ * hold is bounded. */
+static gboolean rests(ferryd *self, const char *id, JsonObject *status)
+{
+    resting all = {json_object_get_string_member_with_default(status, "role", ""), 0};
+    phase now;
+
+    if (!is_ready(status) || !moves_get(self->known, id, &now, NULL, NULL) || now != PHASE_SYNCHRONIZING)
+        return FALSE;
+    moves_each(self->known, count_resting, &all);
+    return all.count <= HELD_MAX;
+}
+
 static void on_status(const char *id, JsonObject *status, gpointer user)
 {
     ferryd *self = user;
@@ -62,6 +98,8 @@ static void on_status(const char *id, JsonObject *status, gpointer user)
     if (is_fleeting(self, id))
         return;
     moves_set(self->known, id, status);
+    if (rests(self, id, status))
+        release(self, id);
     shares_update(self);
 }
 

@@ -134,7 +134,8 @@ static void show(outgoing *self, const waiting_move *w)
     json_object_set_object_member(status, "limits", limits_of(self, w->asked));
     json_object_set_null_member(status, "hold");
     if (w->asked->hold)
-        json_object_set_object_member(status, "hold", request_hold_json("preparing", w->asked->cutover_at));
+        json_object_set_object_member(status, "hold", request_hold_json("preparing", w->asked->cutover_at,
+                                                        w->asked->group));
     json_object_set_array_member(status, "findings", json_array_new());
     moves_set(self->owner->known, w->asked->id, status);
 }

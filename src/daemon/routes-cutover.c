@@ -28,6 +28,18 @@ static gboolean is_held(JsonObject *status)
            json_get_string(hold, "state", &state, NULL) && strcmp(state, "over");
 }
 
+/* The group it switches over with; NULL: none. */
+static const char *group_of(JsonObject *status)
+{
+    JsonObject *hold;
+    const char *group;
+
+    return json_get_object(status, "hold", &hold, NULL) &&
+                   json_opt_string(hold, "group", &group, NULL, NULL)
+               ? group
+               : NULL;
+}
+
 /* Its worker does it, and shows that in its status. */
 static void tell(ferryd *self, exchange *x, const char *id, gint64 at)
 {
@@ -75,6 +87,10 @@ void routes_cutover(exchange *x, gpointer user)
     else if (!is_held(found))
         exchange_fail(x, 409, "conflict",
                       "this move is not held (any more): it switches over by itself as soon as it can");
+    else if (group_of(found))
+        exchange_fail(x, 409, "conflict",
+                      "this move switches over with its group: 'ferry cutover --group %s' does it",
+                      group_of(found));
     else if (outgoing_cutover(self->queue, id, at, &error))
         exchange_answer(x, 202, moves_find(self->known, id, NULL));
     else if (error)

@@ -10,6 +10,7 @@ const server_route routes_table[] = {
     {"PATCH", "/v1/migrations/*", ROUTE_LOCAL, routes_set},
     {"POST", "/v1/migrations/*/cancel", ROUTE_LOCAL, routes_cancel},
     {"POST", "/v1/migrations/*/cutover", ROUTE_LOCAL, routes_cutover},
+    {"POST", "/v1/groups/*/cutover", ROUTE_LOCAL, routes_cutover_group},
     {"POST", "/v1/compare", ROUTE_LOCAL, routes_compare},
     {"POST", "/v1/returns", ROUTE_LOCAL, routes_return},
     {"GET", "/v1/way-backs/*", ROUTE_LOCAL | ROUTE_PEER, routes_way_back},

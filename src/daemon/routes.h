@@ -16,6 +16,8 @@ void routes_set(exchange *x, gpointer user);
 void routes_cancel(exchange *x, gpointer user);
 /* routes-cutover.c */
 void routes_cutover(exchange *x, gpointer user);
+/* routes-groups.c */
+void routes_cutover_group(exchange *x, gpointer user);
 /* Is this time still to come? Else it has been answered. 0: none was given. */
 gboolean routes_time_ok(exchange *x, gint64 at);
 void routes_compare(exchange *x, gpointer user);

@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_WAIT_MS   10000
 
 static const char schema[] =
@@ -23,7 +23,13 @@ static const char schema[] =
     " step TEXT NOT NULL) STRICT;"
     "CREATE TABLE IF NOT EXISTS kept("
     " path TEXT PRIMARY KEY, original TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,"
-    " vm_uuid TEXT NOT NULL, until INTEGER NOT NULL) STRICT;";
+    " vm_uuid TEXT NOT NULL, until INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE IF NOT EXISTS cutovers("
+    " cutover TEXT PRIMARY KEY, name TEXT NOT NULL, state INTEGER NOT NULL, why TEXT,"
+    " at INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE IF NOT EXISTS cutover_members("
+    " id TEXT PRIMARY KEY REFERENCES migrations(id), token TEXT,"
+    " cutover TEXT NOT NULL REFERENCES cutovers(cutover)) STRICT;";
 
 gboolean journal_failed(journal *self, GError **error)
 {

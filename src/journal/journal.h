@@ -90,3 +90,20 @@ GPtrArray *journal_kept_list(journal *self, gint64 expired_at /* 0: all */, GErr
 gboolean journal_drop(journal *self, const journal_kept *file,
                       gboolean (*drop)(const char *path, void *user, GError **error), void *user,
                       gboolean *in_use, GError **error);
+
+/* The cutover of a group: several moves from this host, of which all guests are given up or none. Open until the last member has
+ * joined, in whose transaction all are given up; or until anybody withdraws. */
+typedef enum { CUTOVER_NONE, CUTOVER_OPEN, CUTOVER_DECIDED, CUTOVER_WITHDRAWN } cutover_state;
+
+/* With these migrations (NULL-terminated), which must be unfinished and undecided, and in no cutover yet. */
+gboolean journal_cutover_begin(journal *self, const char *group, const char *const *ids, GError **error);
+/* Here and below: of the cutover that `id` is in. *why, which the caller frees, as it does what it was before: why it was
+ * withdrawn, else NULL. */
+gboolean journal_cutover_look(journal *self, const char *id, cutover_state *state, char **why,
+                              GError **error);
+/* The guest of `id` is loaded; `phase` is what all are in when the last one is. */
+gboolean journal_cutover_join(journal *self, const char *id, const char *token, const char *phase,
+                              cutover_state *state, char **why, GError **error);
+/* An open one is withdrawn; *state is what it is now, whoever was first. */
+gboolean journal_cutover_withdraw(journal *self, const char *id, const char *because,
+                                  cutover_state *state, char **why, GError **error);

@@ -200,6 +200,29 @@ gboolean source_open_session(source *self, GError **error)
                                      export_codec_new, self->exports, error));
 }
 
+/* Ends a move whose guest runs here; once it is stopped, the hand-over sees for itself. */
+static void give_up(source *self, const char *code, const GError *why)
+{
+    if (status_phase(self->status) >= PHASE_SWITCHING)
+        return;
+    status_set_error(self->status, code, "%s", why->message);
+    session_fail(self->session, why);
+    (void)move_abort(self->domain, NULL);
+}
+
+/* While it is held no deadline counts but one for links, and that is long, here and there. */
+static void bear_with_links(source *self)
+{
+    const settings *conf = self->work->conf;
+    gboolean held = hold_is_ready(self->hold);
+
+    if (held == self->patient || !control_send_hold(self->session, held, NULL))
+        return;
+    session_set_link_timeout(self->session,
+                             (int)(held ? conf->hold_link_timeout : conf->link_timeout) * 1000);
+    self->patient = held;
+}
+
 /* Shows how far things are, while move_run blocks the main thread of the move. */
 static gpointer watch_progress(gpointer user)
 {
@@ -209,6 +232,7 @@ static gpointer watch_progress(gpointer user)
     g_mutex_lock(&self->lock);
     while (self->moving) {
         move_progress progress;
+        g_autoptr(GError) withdrawn = NULL;
         session_stats stats;
         guint64 arrived;
 
@@ -218,15 +242,18 @@ static gpointer watch_progress(gpointer user)
         status_set_session(self->status, &stats);
         if (move_get_progress(self->domain, (const char *const *)disks, &progress, NULL) &&
             progress.active) {
-            if (self->hold)
-                hold_look(self->hold, self->domain,
-                          status_phase(self->status) == PHASE_SYNCHRONIZING, arrived, &progress);
+            if (self->hold &&
+                !hold_look(self->hold, self->domain, status_phase(self->status) == PHASE_SYNCHRONIZING,
+                           arrived, &progress, &withdrawn))
+                give_up(self, "group", withdrawn);
             if (status_phase(self->status) == PHASE_MIRRORING)
                 status_set_progress(self->status, progress.disk_done, progress.disk_total);
             else if (status_phase(self->status) == PHASE_SYNCHRONIZING)
                 status_set_progress(self->status, progress.memory_done,
                                     progress.memory_done + progress.memory_remaining);
         }
+        if (self->hold)
+            bear_with_links(self);
         g_mutex_lock(&self->lock);
         if (self->moving && !(self->hold && hold_is_due(self->hold)))
             g_cond_wait_until(&self->changed, &self->lock, g_get_monotonic_time() + WATCH_PAUSE);
@@ -299,6 +326,11 @@ gboolean source_migrate(source *self, GError **error)
     g_mutex_lock(&self->lock);
     self->moving = FALSE;
     source_leave_word(self);
+    /* libvirt may have lost its daemon; whose the guest is, is still being found out. */
+    g_mutex_lock(&self->lock);
+    while (self->handing)
+        g_cond_wait(&self->changed, &self->lock);
+    g_mutex_unlock(&self->lock);
     g_thread_join(watcher);
     if (self->hold)
         hold_end(self->hold);

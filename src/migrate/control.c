@@ -21,6 +21,7 @@ static const struct {
     [CONTROL_STARTED] = {"started", FALSE, TRUE, NULL},
     [CONTROL_REFUSED] = {"refused", FALSE, TRUE, "why"},
     [CONTROL_ALIVE] = {"alive", FALSE, TRUE, NULL},
+    [CONTROL_HOLD] = {"hold", TRUE, FALSE, NULL},
     [CONTROL_DIED] = {"died", FALSE, TRUE, "why"},
     [CONTROL_RATE] = {"rate", TRUE, TRUE, NULL},
     [CONTROL_ABORT] = {"abort", TRUE, TRUE, "why"},
@@ -87,6 +88,7 @@ control_message *control_parse(const char *text, size_t length, session_role sen
             continue;
         message->op = (control_op)i;
         if ((ops[i].text && !take_text(message, object, error)) ||
+            (i == CONTROL_HOLD && !json_get_bool(object, "on", &message->on, error)) ||
             (i == CONTROL_RATE && !take_rate(message, object, error))) {
             g_prefix_error(error, "control message \"%s\": ", ops[i].name);
             return NULL;
@@ -122,6 +124,14 @@ static gboolean say(session *to, control_op op, JsonObject *object, GError **err
     sent = session_send_control(to, line, strlen(line), error);
     hook_after(step);
     return sent;
+}
+
+gboolean control_send_hold(session *to, gboolean on, GError **error)
+{
+    g_autoptr(JsonObject) object = json_object_new();
+
+    json_object_set_boolean_member(object, "on", on);
+    return say(to, CONTROL_HOLD, object, error);
 }
 
 gboolean control_send_rate(session *to, guint64 bytes, GError **error)

@@ -4,6 +4,7 @@
  *
  *   source -> target   commit {token}   the source has durably given the guest up: accept, start it, say so
  *                      done             the source is tidy: the landing may end
+ *                      hold {on}        the move is held, perhaps for long; or not any more
  *                      rate {bytes}     the most this move could use: what is left goes to others
  *   target -> source   started          durably accepted; the guest runs
  *                      refused {why}    durably refused: the source may go on
@@ -21,6 +22,7 @@ typedef enum {
     CONTROL_STARTED,
     CONTROL_REFUSED,
     CONTROL_ALIVE,
+    CONTROL_HOLD,
     CONTROL_DIED,
     CONTROL_RATE,
     CONTROL_ABORT
@@ -31,6 +33,7 @@ typedef enum {
 typedef struct {
     control_op op;
     char *text;    /* commit: the token; refused, died, abort: why; else NULL */
+    gboolean on;   /* hold */
     guint64 bytes; /* rate: a second, up to RATE_MAX; 0: no limit */
 } control_message;
 
@@ -41,6 +44,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(control_message, control_message_free)
 
 gboolean control_send(session *to, control_op op, const char *text, GError **error);
 gboolean control_send_rate(session *to, guint64 bytes, GError **error);
+gboolean control_send_hold(session *to, gboolean on, GError **error);
 gboolean control_token_ok(const char *token);
 /* Caller frees. */
 char *control_new_token(void);

@@ -164,12 +164,34 @@ verdict handover_settle(source *self, const char *token)
     return said;
 }
 
+/* Without a session the target cannot be told for a while: nobody else shall wait for that. */
+static gboolean is_lost(void *user)
+{
+    source *self = user;
+    gboolean over;
+
+    g_mutex_lock(&self->lock);
+    over = self->session_over;
+    g_mutex_unlock(&self->lock);
+    return over;
+}
+
+static gboolean give_up(source *self, const char *token, GError **error)
+{
+    if (!self->group)
+        return status_commit(self->status, DECISION_GIVEN_UP, token, error);
+    if (together_commit(self->group, self->status, token, is_lost, self, error))
+        return TRUE;
+    status_set_error(self->status, "group", "%s", (*error)->message);
+    return FALSE;
+}
+
 static gboolean hand_over(source *self, GError **error)
 {
     g_autofree char *token = control_new_token();
     g_autoptr(GError) unsent = NULL;
 
-    if (!status_commit(self->status, DECISION_GIVEN_UP, token, error))
+    if (!give_up(self, token, error))
         return FALSE;
     if (!control_send(self->session, CONTROL_COMMIT, token, &unsent))
         log_warning("the commit token was not sent over the session: %s", unsent->message);
@@ -186,8 +208,16 @@ gboolean handover_judge(const rpc_packet *packet, rpc_direction direction, void 
                         GBytes **instead, GError **error)
 {
     source *self = source_;
+    gboolean good;
 
-    if (direction == RPC_FROM_PEER && permit_finish_reply(packet) == FINISH_LOADED)
-        return hand_over(self, error);
-    return TRUE;
+    if (direction != RPC_FROM_PEER || permit_finish_reply(packet) != FINISH_LOADED)
+        return TRUE;
+    g_mutex_lock(&self->lock);
+    self->handing = TRUE;
+    g_mutex_unlock(&self->lock);
+    good = hand_over(self, error);
+    g_mutex_lock(&self->lock);
+    self->handing = FALSE;
+    source_leave_word(self);
+    return good;
 }

@@ -16,25 +16,27 @@ typedef enum { PREPARING, READY, OVER } hold_state;
 
 struct hold {
     status *shown;
+    together *group; /* NULL: it switches over alone */
+    const char *group_name, *vm;
     valve *way;
     /* The looking thread's. */
     gboolean narrowed; /* QEMU's downtime limit is ours */
     guint64 downtime;  /* what it was, ms */
     guint64 remained;  /* at the last look that let nothing pass */
     gboolean granted;  /* the last look has let something pass */
+    gboolean told;     /* that the group's cutover was withdrawn */
 
     GMutex lock; /* guards the rest; taken before the status's and the valve's */
     hold_state state;
     gboolean wanted; /* the cutover, at `at` */
     gint64 at;       /* Unix seconds; 0: now, or not said */
-    const char *vm;
 };
 
-static JsonObject *to_json(hold_state state, gint64 at)
+static JsonObject *to_json(hold_state state, gint64 at, const char *group)
 {
     static const char *const names[] = {[PREPARING] = "preparing", [READY] = "ready", [OVER] = "over"};
 
-    return request_hold_json(names[state], at);
+    return request_hold_json(names[state], at, group);
 }
 
 /* What a user can do now, and what happens by itself. Lock held. */
@@ -44,6 +46,10 @@ static char *describe(const hold *self)
     g_autofree char *time = when ? g_date_time_format(when, "%Y-%m-%d %H:%M:%S") : NULL;
     const char *peer = status_peer(self->shown);
 
+    if (self->group)
+        return g_strdup_printf("held: %s has all but what still changes; 'ferry cutover --group %s' switches all of "
+                               "the group over",
+                               peer, self->group_name);
     return time ? g_strdup_printf("held: %s has all but what still changes; it switches over at %s, or with 'ferry "
                                   "cutover %s'",
                                   peer, time, self->vm)
@@ -56,22 +62,25 @@ static void show(hold *self)
 {
     g_autofree char *waiting = self->state == READY ? describe(self) : NULL;
 
-    status_set_hold(self->shown, to_json(self->state, self->at));
+    status_set_hold(self->shown, to_json(self->state, self->at, self->group_name));
     if (waiting)
         status_set_waiting(self->shown, waiting);
 }
 
-hold *hold_new(status *shown, const request *asked, void (*dry)(void *user), void *user)
+hold *hold_new(status *shown, const request *asked, together *group, void (*dry)(void *user),
+               void *user)
 {
     hold *self = g_new0(hold, 1);
 
     g_mutex_init(&self->lock);
     self->shown = shown;
+    self->group = group;
+    self->group_name = asked->group;
     self->vm = asked->vm;
     self->way = valve_new(dry, user);
     self->at = asked->cutover_at;
     self->wanted = self->at != 0;
-    status_set_hold(shown, to_json(PREPARING, self->at));
+    status_set_hold(shown, to_json(PREPARING, self->at, self->group_name));
     return self;
 }
 
@@ -107,7 +116,7 @@ gboolean hold_cutover(hold *self, gint64 at)
     gboolean possible;
 
     g_mutex_lock(&self->lock);
-    possible = self->state != OVER;
+    possible = self->state != OVER && !self->group;
     if (possible) {
         self->wanted = TRUE;
         self->at = at;
@@ -173,19 +182,30 @@ static void begin_cutover(hold *self, virt_domain *domain)
     valve_open(self->way);
 }
 
-void hold_look(hold *self, virt_domain *domain, gboolean sending, guint64 arrived,
-               const move_progress *progress)
+/* What its group does. Once it takes part, it has to hear of a withdrawal too. */
+static gboolean look_at_group(hold *self, virt_domain *domain, GError **error)
 {
-    guint64 limit;
+    gboolean begun, go;
+    hold_state state;
 
-    self->granted = FALSE;
-    if (time_has_come(self)) {
+    g_mutex_lock(&self->lock);
+    state = self->state;
+    g_mutex_unlock(&self->lock);
+    if (state == PREPARING || self->told)
+        return TRUE;
+    go = together_look(self->group, &begun, error);
+    self->told = !go;
+    if (go && begun && state == READY)
         begin_cutover(self, domain);
-        return;
-    }
-    if (!sending || !valve_is_dry(self->way) || !narrow(self, domain))
-        return;
-    limit = valve_limit(arrived, progress->memory_remaining, progress->page, valve_room());
+    return go;
+}
+
+/* Lets pass what may. */
+static void let_pass(hold *self, guint64 arrived, const move_progress *progress)
+{
+    guint64 limit =
+        valve_limit(arrived, progress->memory_remaining, progress->page, valve_room());
+
     self->granted = valve_allow(self->way, limit, GRANT_MIN);
     if (self->granted)
         self->remained = 0;
@@ -193,6 +213,29 @@ void hold_look(hold *self, virt_domain *domain, gboolean sending, guint64 arrive
         set_state(self, READY); /* QEMU waits for us, and there is nothing we may take */
     else
         self->remained = progress->memory_remaining;
+}
+
+gboolean hold_look(hold *self, virt_domain *domain, gboolean sending, guint64 arrived,
+                   const move_progress *progress, GError **error)
+{
+    self->granted = FALSE;
+    if (self->group && !look_at_group(self, domain, error))
+        return FALSE;
+    if (time_has_come(self))
+        begin_cutover(self, domain);
+    else if (sending && valve_is_dry(self->way) && narrow(self, domain))
+        let_pass(self, arrived, progress);
+    return TRUE;
+}
+
+gboolean hold_is_ready(hold *self)
+{
+    gboolean is;
+
+    g_mutex_lock(&self->lock);
+    is = self->state == READY;
+    g_mutex_unlock(&self->lock);
+    return is;
 }
 
 gboolean hold_is_due(hold *self)
@@ -204,7 +247,7 @@ void hold_end(hold *self)
 {
     g_mutex_lock(&self->lock);
     self->state = OVER;
-    status_set_hold(self->shown, to_json(OVER, self->at));
+    status_set_hold(self->shown, to_json(OVER, self->at, self->group_name));
     g_mutex_unlock(&self->lock);
     valve_open(self->way);
 }

@@ -9,13 +9,15 @@
 #pragma once
 #include "migrate/request.h"
 #include "migrate/status.h"
+#include "migrate/together.h"
 #include "relay/valve.h"
 #include "virt/move.h"
 
 typedef struct hold hold;
 
-/* Borrows `shown`, which shows it from now on. `dry`: the valve has run dry, a look is due; see valve_new. */
-hold *hold_new(status *shown, const request *asked, void (*dry)(void *user), void *user);
+/* Borrows `shown`, which shows it from now on, and `group` (NULL: it switches over alone). `dry`: the valve has run dry, a look is due; see valve_new. */
+hold *hold_new(status *shown, const request *asked, together *group, void (*dry)(void *user),
+               void *user);
 /* After the session's. */
 void hold_free(hold *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(hold, hold_free)
@@ -26,14 +28,17 @@ valve *hold_valve(hold *self);
 gboolean hold_suits(guint64 memory, GError **error);
 
 /* It shall switch over at this time (Unix, seconds), or now: 0. Before the hold is ready that is as soon as it would be
- * without one. FALSE: it does already. */
+ * without one. FALSE: it does already, or with its group only. */
 gboolean hold_cutover(hold *self, gint64 at);
 
 /* How much has arrived: to be asked for before the progress that hold_look is told. */
 guint64 hold_arrived(hold *self);
-/* Lets pass what may pass, and everything once the time has come. `sending`: the memory stream is there. */
-void hold_look(hold *self, virt_domain *domain, gboolean sending, guint64 arrived,
-               const move_progress *progress);
+/* Lets pass what may pass, and everything once the time has come. `sending`: the memory stream is there. FALSE, once: the
+ * cutover of its group was withdrawn. */
+gboolean hold_look(hold *self, virt_domain *domain, gboolean sending, guint64 arrived,
+                   const move_progress *progress, GError **error);
+/* Everything is there, and it waits. */
+gboolean hold_is_ready(hold *self);
 /* A look is due at once: what passed last has been used up. */
 gboolean hold_is_due(hold *self);
 /* The migration has ended: nothing is held back any more. */

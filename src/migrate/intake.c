@@ -10,6 +10,7 @@
 
 /* The last FLUSH may still be on its way when the token is here: they come by different streams. */
 #define SEAL_TIMEOUT_MS 15000
+#define ABORT_TIMEOUT   (5 * G_TIME_SPAN_SECOND)
 
 /* Both sides' users are to read which disk it was, and why; the landing ends. */
 static void on_error(gboolean verify, const char *text, void *user)
@@ -68,14 +69,50 @@ gboolean intake_open(target *self, const char *nbd_socket, GError **error)
     return self->intake != NULL;
 }
 
+static gboolean is_verified(target *self)
+{
+    gboolean verified;
+
+    g_mutex_lock(&self->lock);
+    verified = self->verified;
+    g_mutex_unlock(&self->lock);
+    return verified;
+}
+
+static gboolean seal(target *self, GError **error)
+{
+    seeds_stop(self->held); /* nothing more is asked for */
+    if (!sink_wait_sealed(self->intake, SEAL_TIMEOUT_MS, error))
+        return FALSE;
+    g_mutex_lock(&self->lock);
+    self->verified = TRUE;
+    g_mutex_unlock(&self->lock);
+    return TRUE;
+}
+
+gboolean intake_loaded(target *self, GError **error)
+{
+    gint64 until;
+
+    if (!self->intake || seal(self, error))
+        return TRUE;
+    on_error(TRUE, (*error)->message, self);
+    /* The source ends the session when it has read that; were we faster, it would not know why. */
+    until = g_get_monotonic_time() + ABORT_TIMEOUT;
+    g_mutex_lock(&self->lock);
+    while (!self->session_over && g_cond_wait_until(&self->changed, &self->lock, until))
+        ;
+    g_mutex_unlock(&self->lock);
+    return FALSE;
+}
+
 gboolean intake_verify(target *self, GError **error)
 {
     gboolean good;
 
     if (!self->intake)
         return TRUE;
-    seeds_stop(self->held); /* nothing more is asked for */
-    good = sink_wait_sealed(self->intake, SEAL_TIMEOUT_MS, error);
+    good = is_verified(self) || seal(self, error);
     if (good && self->asked->read_back) {
         status_set_waiting(self->status, "the disks to be read back from their media");
         good = sink_read_back(self->intake, error);

@@ -69,8 +69,38 @@ static plan *journaled_plan(const journal_entry *entry, GError **error)
                                                                      : NULL;
 }
 
-gboolean source_recover(source *self, const journal_entry *entry, GError **error)
+typedef struct {
+    source *self;
+    journal_entry *now; /* out */
+} lookup;
+
+static gboolean read_again(void *user, GError **error)
 {
+    lookup *l = user;
+
+    l->now = journal_find(l->self->work->journal, l->self->work->id, error);
+    if (!l->now && !*error)
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "the journal has lost this migration");
+    return l->now != NULL;
+}
+
+/* A member of a group that has joined can be given up by another worker at any time, until it has withdrawn. NULL: what
+ * the entry says holds. */
+static journal_entry *decided_since(source *self, const journal_entry *entry)
+{
+    g_autofree char *because = g_strdup_printf("the worker of %s has died", self->asked->vm);
+    lookup again = {.self = self};
+
+    if (!self->group || entry->decision != DECISION_NONE || together_withdraw(self->group, because))
+        return NULL;
+    insist(self->status, read_again, NULL, &again);
+    return again.now;
+}
+
+gboolean source_recover(source *self, const journal_entry *found, GError **error)
+{
+    g_autoptr(journal_entry) since = decided_since(self, found);
+    const journal_entry *entry = since ? since : found;
     gboolean moved = entry->decision == DECISION_GIVEN_UP;
     g_autoptr(GError) unreadable = NULL;
     search s = {.work = self->work};

@@ -11,12 +11,13 @@
 #define RULES_MAX    256 /* in each map */
 #define NAME_MAX_VM  255
 #define WAY_BACK_MAX 8760
+#define GROUP_MAX    64
 #define TIME_MAX     99999999999 /* Unix seconds: the year 5138 */
 
 static const char *const members[] = {"id",       "vm",      "target",   "switches",
                                       "storage",  "formats", "way_back", "mirror", "verify",
                                       "bandwidth", "latency_guard", "return_of",
-                                      "hold",     "cutover_at", NULL};
+                                      "hold",     "cutover_at", "group", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static gboolean refuse(GError **error, const char *format, ...)
@@ -83,6 +84,15 @@ gboolean request_check_target(const char *target, GError **error)
 {
     return pki_name_ok(target) ||
            refuse(error, "'%s' is not the name of a paired host ('ferry peers' lists them)", target);
+}
+
+gboolean request_check_group(const char *name, GError **error)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    return (*name && *name != '.' && strlen(name) <= GROUP_MAX && strspn(name, letters) == strlen(name)) ||
+           refuse(error, "'%s' is no name of a group: up to %d letters, digits, dots, dashes and "
+                  "underscores are expected", name, GROUP_MAX);
 }
 
 gboolean request_check_switch(const char *from, const char *to, GError **error)
@@ -193,7 +203,7 @@ gboolean request_time_from_json(JsonObject *object, const char *member, gint64 *
     return json_opt_int(object, member, 1, TIME_MAX, at, 0, error);
 }
 
-JsonObject *request_hold_json(const char *state, gint64 cutover_at)
+JsonObject *request_hold_json(const char *state, gint64 cutover_at, const char *group)
 {
     JsonObject *object = json_object_new();
 
@@ -202,6 +212,10 @@ JsonObject *request_hold_json(const char *state, gint64 cutover_at)
         json_object_set_int_member(object, "cutover_at", cutover_at);
     else
         json_object_set_null_member(object, "cutover_at");
+    if (group)
+        json_object_set_string_member(object, "group", group);
+    else
+        json_object_set_null_member(object, "group");
     return object;
 }
 
@@ -216,7 +230,7 @@ void request_limits_to_json(const request_limits *limits, JsonObject *object)
 request *request_from_json(JsonObject *object, GError **error)
 {
     g_autoptr(request) self = g_new0(request, 1);
-    const char *id, *vm, *target, *return_of;
+    const char *id, *vm, *target, *return_of, *group;
 
     if (!known_members(object, error) || !json_opt_string(object, "id", &id, NULL, error) ||
         !json_get_string(object, "vm", &vm, error) ||
@@ -227,6 +241,8 @@ request *request_from_json(JsonObject *object, GError **error)
         !take_choice(object, "verify", "transfer", "readback", &self->read_back, error) ||
         !request_limits_from_json(object, &self->limits, error) ||
         !json_opt_bool(object, "hold", &self->hold, FALSE, error) ||
+        !json_opt_string(object, "group", &group, NULL, error) ||
+        (group && !request_check_group(group, error)) ||
         !request_time_from_json(object, "cutover_at", &self->cutover_at, error) ||
         !take_map(object, "switches", &self->switch_keys, &self->switch_values,
                   request_check_switch, error) ||
@@ -242,6 +258,11 @@ request *request_from_json(JsonObject *object, GError **error)
     if (self->hold && self->synchronous) {
         refuse(error, "\"hold\": with a synchronous mirror every write of the guest would wait for the target "
                       "all the time; leave one of them out");
+        return NULL;
+    }
+    if (group && (!self->hold || self->cutover_at || self->read_back)) {
+        refuse(error, "\"group\": needs \"hold\", has no time of its own (no \"cutover_at\"), and no guest of it may "
+                      "have to wait until another's disks are read back (no \"verify\": \"readback\")");
         return NULL;
     }
     if (self->cutover_at && !self->hold) {
@@ -272,6 +293,7 @@ request *request_from_json(JsonObject *object, GError **error)
     self->return_of = return_of ? g_ascii_strdown(return_of, -1) : NULL;
     self->id = id ? g_ascii_strdown(id, -1) : NULL;
     self->vm = g_strdup(vm);
+    self->group = g_strdup(group);
     self->target = g_strdup(target);
     return g_steal_pointer(&self);
 }
@@ -299,6 +321,8 @@ JsonObject *request_to_json(const request *self)
         json_object_set_boolean_member(object, "hold", TRUE);
     if (self->cutover_at)
         json_object_set_int_member(object, "cutover_at", self->cutover_at);
+    if (self->group)
+        json_object_set_string_member(object, "group", self->group);
     request_limits_to_json(&self->limits, object);
     return object;
 }
@@ -311,6 +335,7 @@ void request_free(request *self)
     g_free(self->vm);
     g_free(self->target);
     g_free(self->return_of);
+    g_free(self->group);
     g_strfreev(self->switch_keys);
     g_strfreev(self->switch_values);
     g_strfreev(self->storage_keys);

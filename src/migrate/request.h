@@ -24,6 +24,7 @@ typedef struct {
     gboolean read_back;                 /* "verify": "transfer" (default) or "readback" */
     gboolean hold;                      /* "hold": wait for the cutover with everything there */
     gint64 cutover_at;                  /* "cutover_at": Unix seconds, only with hold; 0: when told */
+    char *group;                        /* "group": with whom it switches over, only with hold; NULL: alone */
     request_limits limits;              /* not said: the host's settings */
 } request;
 
@@ -42,11 +43,12 @@ void request_limits_to_json(const request_limits *limits, JsonObject *object);
 gboolean request_time_from_json(JsonObject *object, const char *member, gint64 *at, GError **error);
 
 /* "hold" in a migration object (docs/api.md): how far a hold is. Caller unrefs. */
-JsonObject *request_hold_json(const char *state, gint64 cutover_at);
+JsonObject *request_hold_json(const char *state, gint64 cutover_at, const char *group);
 
 /* Parts of it, wherever they were written: the VM's and the target's name, one rule each of the maps. */
 gboolean request_check_vm(const char *vm, GError **error);
 gboolean request_check_target(const char *target, GError **error);
+gboolean request_check_group(const char *name, GError **error);
 gboolean request_check_switch(const char *from, const char *to, GError **error);
 gboolean request_check_storage(const char *from, const char *to, GError **error);
 gboolean request_check_format(const char *from, const char *to, GError **error);

@@ -55,6 +55,7 @@ static const setting table[] = {
     {"networks", "migration", NETWORK, AT(migration), 0, 0},
     {"networks", "channels", NUMBER, AT(channels), 1, 16},
     {"networks", "link-timeout", NUMBER, AT(link_timeout), 1, 86400},
+    {"networks", "hold-link-timeout", NUMBER, AT(hold_link_timeout), 1, 2000000},
     {"migrations", "incoming", BOOL, AT(incoming), 0, 0},
     {"migrations", "outgoing", BOOL, AT(outgoing), 0, 0},
     {"migrations", "max-incoming", NUMBER, AT(max_incoming), 1, 64},
@@ -264,6 +265,7 @@ static settings *defaults(void)
     self->migration = networks_parse(nothing, NULL);
     self->channels = 4;
     self->link_timeout = 900;
+    self->hold_link_timeout = 86400;
     self->incoming = self->outgoing = TRUE;
     self->max_incoming = self->max_outgoing = 2;
     self->landing_timeout = 60;

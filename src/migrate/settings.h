@@ -30,6 +30,7 @@ typedef struct {
     networks *migration; /* migration: CIDRs; default none: no migration is possible */
     guint channels;      /* channels, 1 to 16; default 4 */
     guint link_timeout;  /* link-timeout, seconds, 1 to 86400; default 900 */
+    guint hold_link_timeout; /* hold-link-timeout, the same while a move is held, 1 to 2000000; default 86400 */
     /* [migrations] */
     gboolean incoming, outgoing;      /* default yes */
     guint max_incoming, max_outgoing; /* 1 to 64; default 2 */

@@ -17,6 +17,8 @@ struct source {
     status *status;
     throttle *throttle;
     hold *hold; /* NULL: it does not wait for a cutover */
+    gboolean patient; /* both sides bear with links that are away; the watching thread's */
+    together *group; /* NULL: it switches over alone */
 
     /* Set by the running thread before the session exists; read-only for all others afterwards. */
     virt_host *host;
@@ -31,6 +33,7 @@ struct source {
     GCond changed;
     gboolean moving; /* move_run is under way: it can be aborted */
     gboolean session_over;
+    gboolean handing; /* the hand-over is under way, in the rpc stream's thread */
     verdict said;
     status_settled proof; /* what the target says of the guest since then */
     char *died;           /* how, if it has; NULL: it has not, or nothing is known */

@@ -46,8 +46,10 @@ source *source_new(const job *work, const request *asked, gboolean compare)
     g_cond_init(&self->changed);
     self->status = status_new(&setup);
     self->throttle = throttle_new(self->status, work->conf, asked);
+    if (asked->group && !compare)
+        self->group = together_new(work, asked->group);
     if (asked->hold && !compare)
-        self->hold = hold_new(self->status, asked, look_at_hold, self);
+        self->hold = hold_new(self->status, asked, self->group, look_at_hold, self);
     return self;
 }
 
@@ -58,6 +60,7 @@ void source_free(source *self)
     throttle_free(self->throttle);
     session_free(self->session);
     hold_free(self->hold);
+    together_free(self->group);
     export_table_free(self->exports);
     virt_domain_free(self->domain);
     virt_host_close(self->host);
@@ -370,6 +373,10 @@ void source_finish(source *self, gboolean moved)
     gboolean good = FALSE;
 
     throttle_rest(self->throttle);
+    if (!moved && self->group) {
+        g_autofree char *because = g_strdup_printf("%s cannot move", self->asked->vm);
+        (void)together_withdraw(self->group, because);
+    }
     if (moved)
         (void)status_advance(self->status, PHASE_CLEANING, NULL);
     if (moved)
@@ -421,7 +428,8 @@ gboolean source_cancel(source *self, const char *why)
     g_autoptr(GError) error = NULL;
     gboolean moving;
 
-    if (!status_cancel(self->status, why))
+    if (self->group ? !together_cancel(self->group, self->status, why)
+                    : !status_cancel(self->status, why))
         return FALSE;
     throttle_rest(self->throttle); /* libvirt waits for what is under way */
     g_mutex_lock(&self->lock);

@@ -7,6 +7,7 @@
  *   carry.c     the session, and libvirt's migration through it
  *   throttle.c  how fast it may go
  *   hold.c      waiting for the cutover
+ *   together.c  switching over with others
  *   handover.c  the switchover: give up, send the token, learn the answer, whatever happens to the session
  *   proof.c     the guest has been seen running at the target, or has died there
  *   wayback.c   afterwards: the definition goes, the disks are kept

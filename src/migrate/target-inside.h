@@ -28,6 +28,7 @@ struct target {
     gboolean arrived;      /* at least one channel has been up */
     gboolean begun;        /* libvirt has answered Prepare with success: QEMU waits here for the guest */
     gboolean loaded;       /* libvirt has answered Finish3 with success: the guest is here, paused */
+    gboolean verified;     /* its disks are what was sent */
     gboolean session_over;
     gboolean spoiled;      /* a disk cannot be what it was at the source: the landing ends */
     gboolean done;         /* the source says it is tidy */
@@ -42,6 +43,9 @@ struct target {
 
 /* Before the session is offered anything: what the disks' streams are written to. */
 gboolean intake_open(target *self, const char *nbd_socket, GError **error);
+/* Before the source hears that the guest is loaded: as intake_verify, but for reading back, which may take long. A refusal after
+ * the give-up is as good as impossible then. On FALSE the source has been told. */
+gboolean intake_loaded(target *self, GError **error);
 /* The guest is loaded: is every disk, to the last write, what the source had (I4)? Waits for what is still on its way. FALSE also
  * sets the status's error. */
 gboolean intake_verify(target *self, GError **error);

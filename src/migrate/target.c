@@ -7,6 +7,7 @@
 #include "migrate/budget.h"
 #include "migrate/control.h"
 #include "migrate/peer.h"
+#include "migrate/request.h"
 #include "migrate/seeding.h"
 #include "migrate/wayback.h"
 #include "relay/rpc.h"
@@ -137,12 +138,26 @@ static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *u
         g_mutex_unlock(&self->lock);
     }
     if (permit_finished(self->allowed)) {
+        if (!intake_loaded(self, error))
+            return FALSE;
         g_mutex_lock(&self->lock);
         self->loaded = TRUE;
         target_leave_word(self);
         (void)status_advance(self->status, PHASE_SWITCHING, NULL);
     }
     return TRUE;
+}
+
+/* The source waits for its cutover, perhaps for long. */
+static void be_held(target *self, gboolean held)
+{
+    const settings *conf = self->work->conf;
+    g_autofree char *waiting = g_strdup_printf("held: %s says when it switches over", self->peer);
+
+    session_set_link_timeout(self->session,
+                             (int)(held ? conf->hold_link_timeout : conf->link_timeout) * 1000);
+    status_set_hold(self->status, request_hold_json(held ? "ready" : "over", 0, NULL));
+    status_set_waiting(self->status, held ? waiting : NULL);
 }
 
 static void on_control(const char *text, size_t length, void *user)
@@ -156,6 +171,8 @@ static void on_control(const char *text, size_t length, void *user)
         session_fail(self->session, error);
         return;
     }
+    if (message->op == CONTROL_HOLD)
+        be_held(self, message->on);
     if (message->op == CONTROL_ABORT) {
         (void)status_cancel(self->status, message->text);
         g_mutex_lock(&self->lock);

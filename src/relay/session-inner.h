@@ -33,7 +33,7 @@ typedef struct lane lane;
 typedef struct door door;
 
 struct session {
-    session_setup setup; /* constant */
+    session_setup setup; /* constant, but for link_timeout_ms: guarded by lock */
     frame_pool *pool;    /* has its own lock */
     lane **lanes;        /* setup.channels of them; see lane.h for what of them is guarded */
 

@@ -424,6 +424,14 @@ void session_set_rate(session *self, guint64 all_bytes_per_s, guint64 disk_bytes
     pthread_mutex_unlock(&self->lock);
 }
 
+void session_set_link_timeout(session *self, int timeout_ms)
+{
+    pthread_mutex_lock(&self->lock);
+    self->setup.link_timeout_ms = timeout_ms;
+    pthread_cond_broadcast(&self->news);
+    pthread_mutex_unlock(&self->lock);
+}
+
 void session_set_urgent(session *self, gboolean urgent)
 {
     pthread_mutex_lock(&self->lock);

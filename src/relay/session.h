@@ -116,6 +116,9 @@ void session_fail(session *self, const GError *error);
  * frames. */
 void session_set_rate(session *self, guint64 all_bytes_per_s, guint64 disk_bytes_per_s);
 
+/* Another link_timeout_ms than in the setup, from now on. Any thread. */
+void session_set_link_timeout(session *self, int timeout_ms);
+
 /* A guest stands still and waits for what is sent now: slow channels get no trials, none is brought
  * back to its network, until this is said to be over. Any thread. */
 void session_set_urgent(session *self, gboolean urgent);

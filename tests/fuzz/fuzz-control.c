@@ -40,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_assert_cmpuint(message->bytes, <=, RATE_MAX);
         break;
     case CONTROL_DONE:
+    case CONTROL_HOLD:
         g_assert_cmpint(sender, ==, SESSION_SOURCE);
         break;
     case CONTROL_STARTED:

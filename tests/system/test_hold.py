@@ -10,12 +10,13 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from ferrytest import STORAGE, SWITCHES, FerryCase, wait_until  # noqa: E402
+from ferrytest import STORAGE, SWITCHES, FerryCase, conf, wait_until  # noqa: E402
 
 ASAN = True
 
 
 class Hold(FerryCase):
+    CONFS = {name: conf(networks={"link-timeout": "5"}) for name in ("alpha", "zulu")}
     # An idle guest is what QEMU would come to the end of first.
     VM = {"memory_mib": 256, "cmdline": {"writes": 50, "dirty": 0, "wset": 64}}
 
@@ -52,6 +53,8 @@ class Hold(FerryCase):
         self.links("cut")
         self.addCleanup(self.links, "restore")
         wait_until(lambda: self.status(move)["channels"]["alive"] == 0, 30, "no channel to be left")
+        # 8 s of the guest's: longer than link-timeout, which does not count now, on either side.
+        self.witness.wait_records(guest, 400)
         for host in (self.alpha, self.zulu):
             host.stop_ferryd()
             host.start_ferryd()
@@ -104,6 +107,62 @@ class Hold(FerryCase):
         self.assertEqual(result.returncode, 3)
         self.assertIn("cannot be held", last["error"]["text"])
         self.assert_runs_at(guest, self.alpha)
+
+
+class Group(FerryCase):
+    """Two guests that switch over together, or not at all."""
+
+    VM = {"memory_mib": 256, "cmdline": {"writes": 50, "dirty": 0, "wset": 64}}
+
+    def setUp(self):
+        super().setUp()
+        self.moves = {}
+        for name in ("web01", "db01"):
+            guest = self.new_guest(name)
+            started = self.alpha.ferry("migrate", name, "zulu", *SWITCHES, *STORAGE, "--group", "shop", "--detach")
+            self.moves[started.stdout.split()[-1]] = guest
+        for move in self.moves:
+            wait_until(lambda move=move: self.status(move)["hold"]["state"] == "ready", 120, "both to be ready")
+
+    def end(self, phase, host):
+        """Both end like this, and run there."""
+        for move, guest in self.moves.items():
+            last = self.wait_final(move)
+            self.assertEqual(last["phase"], phase, last["error"])
+            self.assert_runs_at(guest, host)
+
+    def test_both_or_none(self):
+        self.alpha.ferry("cutover", "--group", "shop")
+        self.end("completed", self.zulu)
+
+    def test_one_fails_at_the_barrier(self):
+        """db01's worker is killed while web01's guest is loaded at zulu and waits for it."""
+        pids = {argv[argv.index("--id") + 1]: pid for pid, argv in self.alpha.workers().items()}
+        (web, _), (db, _) = sorted(self.moves.items(), key=lambda item: item[1].name, reverse=True)
+        self.alpha.kill(pids[db], signal.SIGSTOP)
+        self.alpha.ferry("cutover", "--group", "shop")
+        self.wait_phase(web, "switching")
+        self.alpha.kill(pids[db], signal.SIGKILL)
+        self.end("failed", self.alpha)
+        self.assertIn("the worker of db01 has died", self.status(web)["error"]["text"])
+        again = self.alpha.ferry("cutover", "--group", "shop", check=False)
+        self.assertEqual(again.returncode, 1)
+
+    def test_one_is_cancelled_at_the_barrier(self):
+        pids = {argv[argv.index("--id") + 1]: pid for pid, argv in self.alpha.workers().items()}
+        (web, _), (db, _) = sorted(self.moves.items(), key=lambda item: item[1].name, reverse=True)
+        self.alpha.kill(pids[db], signal.SIGSTOP)
+        self.addCleanup(lambda: db in {a[a.index("--id") + 1] for a in self.alpha.workers().values()}
+                        and self.alpha.kill(pids[db], signal.SIGCONT))
+        self.alpha.ferry("cutover", "--group", "shop")
+        self.wait_phase(web, "switching")
+        self.alpha.ferry("cancel", web)
+        self.assertEqual(self.wait_final(web)["phase"], "cancelled")
+        self.alpha.kill(pids[db], signal.SIGCONT)
+        last = self.wait_final(db)
+        self.assertEqual((last["phase"], last["error"]["code"]), ("failed", "group"))
+        for guest in self.moves.values():
+            self.assert_runs_at(guest, self.alpha)
 
 
 if __name__ == "__main__":

@@ -272,6 +272,13 @@ class Moves(FerryCase):
         status, text, _ = self.ferry("cutover", ID, "--at", "2026-12-01T02:00:00Z")
         self.assertEqual((status, self.ferryd.requests("POST", path)[-1]), (0, {"at": 1796090400}))
         self.assertEqual(self.ferry("cutover", ID, "--at", "tomorrow")[0], 2)
+        group = "/v1/groups/shop/cutover"
+        self.ferryd.answers["POST", group] = (202, {"group": "shop", "migrations": [ID]})
+        status, text, _ = self.ferry("cutover", "--group", "shop", "--without", "db01")
+        self.assertEqual((status, self.ferryd.requests("POST", group)[-1]), (0, {"without": ["db01"]}))
+        self.assertIn("The group switches over", text)
+        for args in ((), ("--without", "db01", ID), ("--group", "shop", ID), ("--group", "shop", "--at", "2026-12-01 02:00")):
+            self.assertEqual(self.ferry("cutover", *args)[0], 2, args)
         self.ferryd.answers["POST", path] = (409, refusal("conflict", "This move is not held."))
         status, _, text = self.ferry("cutover", ID)
         self.assertEqual((status, text), (1, "ferry: This move is not held.\n"))

@@ -39,6 +39,7 @@ typedef struct {
     int listening, link;
     const char *hold;  /* state; NULL: none */
     gint64 cutover_at;
+    char *group;
     gboolean fleeting; /* a comparison: not in the journal */
     gboolean stuck;    /* once ferryd is there to hear it */
 } fake;
@@ -89,7 +90,7 @@ static JsonObject *status_of(fake *f)
     json_object_set_int_member(status, "pid", getpid());
     json_object_set_object_member(status, "limits", limits_of(f));
     if (f->hold)
-        json_object_set_object_member(status, "hold", request_hold_json(f->hold, f->cutover_at));
+        json_object_set_object_member(status, "hold", request_hold_json(f->hold, f->cutover_at, f->group));
     return status;
 }
 
@@ -178,6 +179,7 @@ static void start_source(fake *f, JsonObject *message, gboolean compare)
     f->bandwidth = json_object_get_int_member_with_default(asked, "bandwidth", 0);
     if (json_object_get_boolean_member_with_default(asked, "hold", FALSE))
         f->hold = g_str_has_prefix(f->vm, "held") ? "ready" : "preparing";
+    f->group = g_strdup(json_object_get_string_member_with_default(asked, "group", NULL));
     f->cutover_at = json_object_get_int_member_with_default(asked, "cutover_at", 0);
     if (g_str_has_prefix(f->vm, "bound-"))
         f->peer_share = g_ascii_strtoll(f->vm + strlen("bound-"), NULL, 10);
@@ -190,7 +192,7 @@ static void start_source(fake *f, JsonObject *message, gboolean compare)
         end(f, "completed");
     }
     begin_journal(f);
-    enter(f, "mirroring");
+    enter(f, f->hold && !strcmp(f->hold, "ready") ? "synchronizing" : "mirroring");
 }
 
 static void start_landing(fake *f, JsonObject *message)

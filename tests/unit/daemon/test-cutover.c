@@ -106,6 +106,24 @@ static void one_that_is_not_held_is_not_told(fixture *f, gconstpointer extra)
     local_refused_saying(f->alpha, "POST", path, NULL, "409 conflict", "not held");
 }
 
+/* It makes no load, so it needs no slot. */
+static void a_ready_one_leaves_its_slot(fixture *f, gconstpointer extra)
+{
+    g_autofree char *one = begin(f, "web01", ", \"hold\": true"), *two = begin(f, "web02", "");
+    g_autofree char *three = NULL, *four = NULL;
+
+    wait_until(move_is(f->alpha, one, "phase", "mirroring"));
+    g_assert_true(move_is(f->alpha, two, "phase", "queued"));
+    move_signal(f->alpha, one, SIGUSR1);
+    wait_until(move_is(f->alpha, two, "phase", "mirroring"));
+    move_signal(f->alpha, two, SIGUSR1);
+    wait_until(move_is(f->alpha, two, "phase", "completed"));
+    three = begin(f, "held03", ", \"hold\": true");
+    wait_until(hold_is(f, three, "ready"));
+    four = begin(f, "web04", "");
+    wait_until(move_is(f->alpha, four, "phase", "mirroring"));
+}
+
 static void a_queued_one_begins_as_it_was_told(fixture *f, gconstpointer extra)
 {
     g_autofree char *one = begin(f, "web01", ""), *two = begin(f, "held02", ", \"hold\": true");
@@ -124,8 +142,43 @@ static void a_queued_one_begins_as_it_was_told(fixture *f, gconstpointer extra)
     wait_until(hold_is(f, two, "ready " LATER));
 }
 
+static char *cutover_text(fixture *f, const char *group, const char *body)
+{
+    g_autofree char *path = g_strdup_printf("/v1/groups/%s/cutover", group);
+    g_autoptr(JsonObject) answer = local_call(f->alpha, "POST", path, body, 202);
+    JsonArray *ids;
+
+    g_assert_cmpstr(text_of(answer, "group"), ==, group);
+    g_assert_true(json_get_array(answer, "migrations", &ids, NULL));
+    return g_strdup_printf("%u", json_array_get_length(ids));
+}
+
+static void a_group_begins_when_all_are_ready(fixture *f, gconstpointer extra)
+{
+    static const char shop[] = ", \"hold\": true, \"group\": \"shop\"";
+    static const char path[] = "/v1/groups/shop/cutover";
+    g_autofree char *one = begin(f, "held01", shop), *two = begin(f, "held02", shop), *alone = path_of(one);
+    g_autofree char *three = begin(f, "web03", shop), *other = begin(f, "held04", ", \"hold\": true");
+    g_autofree char *count = NULL, *cancel = g_strdup_printf("/v1/migrations/%s/cancel", three);
+
+    wait_until(hold_is(f, one, "ready") && hold_is(f, two, "ready") && hold_is(f, three, "preparing") &&
+               hold_is(f, other, "ready"));
+    local_refused_saying(f->alpha, "POST", alone, NULL, "409 conflict", "--group shop");
+    local_refused(f->alpha, "POST", "/v1/groups/none/cutover", NULL, "404 unknown-group");
+    local_refused(f->alpha, "POST", path, "{\"without\": \"web03\"}", "400 bad-request");
+    local_refused(f->alpha, "POST", path, "{\"without\": [3]}", "400 bad-request");
+    local_refused_saying(f->alpha, "POST", path, NULL, "409 conflict", "web03 is not ready (mirroring)");
+    json_object_unref(local_call(f->alpha, "POST", cancel, NULL, 202));
+    wait_until(move_is(f->alpha, three, "phase", "cancelled"));
+    local_refused_saying(f->alpha, "POST", path, NULL, "409 conflict", "web03 does not move (its move was cancelled)");
+    count = cutover_text(f, "shop", "{\"without\": [\"web03\"]}");
+    g_assert_cmpstr(count, ==, "2");
+    local_refused_saying(f->alpha, "POST", path, "{\"without\": [\"web03\"]}", "409 conflict", "changed");
+}
+
 int main(int argc, char **argv)
 {
+    static const char many[] = "[migrations]\nmax-outgoing=8\n";
     static const char alone[] = "[migrations]\nmax-outgoing=1\n";
 #define TEST(name, extra) g_test_add("/cutover/" #name, fixture, extra, set_up, name, tear_down)
 
@@ -133,6 +186,8 @@ int main(int argc, char **argv)
     TEST(a_held_one_is_told, NULL);
     TEST(times_are_to_come, NULL);
     TEST(one_that_is_not_held_is_not_told, NULL);
+    TEST(a_group_begins_when_all_are_ready, many);
+    TEST(a_ready_one_leaves_its_slot, alone);
     TEST(a_queued_one_begins_as_it_was_told, alone);
     return g_test_run();
 }

@@ -100,6 +100,12 @@ static void a_hold_survives_a_round_trip(void)
     text = json_text(back);
     g_assert_nonnull(strstr(text, "\"hold\":true,\"cutover_at\":1796086800"));
     assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"cutover_at\":1796086800}", "hold");
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"group\":\"shop\"}", "hold");
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":true,\"group\":\"a/b\"}", "name of a group");
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":true,\"group\":\"shop\",\"cutover_at\":1796086800}",
+                   "cutover_at");
+    assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":true,\"group\":\"shop\",\"verify\":\"readback\"}",
+                   "readback");
     assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":true,\"cutover_at\":-1}", "cutover_at");
     assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":\"yes\"}", "hold");
     assert_refused("{\"vm\":\"a\",\"target\":\"b\",\"hold\":true,\"mirror\":\"synchronous\"}",

@@ -36,6 +36,7 @@ static void assert_defaults(const settings *s)
     g_assert_cmpint(s->data_port, ==, 16551);
     g_assert_cmpint(s->channels, ==, 4);
     g_assert_cmpint(s->link_timeout, ==, 900);
+    g_assert_cmpint(s->hold_link_timeout, ==, 86400);
     g_assert_true(s->incoming && s->outgoing);
     g_assert_cmpint(s->max_incoming, ==, 2);
     g_assert_cmpint(s->max_outgoing, ==, 2);
@@ -87,7 +88,7 @@ static void every_key_is_read(void)
         load("[host]\nname=yankee\nstate-directory=/s\nruntime-directory=/r\nlibvirt-socket=/l\n"
              "memory-reserve=2G\nstorage-directories=/srv/a;/srv/b\napi-group=ops\n"
              "[listen]\ncontrol = 127.0.0.1 , ::1 ;\ncontrol-port=1\ndata-port=65535\n"
-             "[networks]\nmigration=10.70.0.0/24;10.71.0.0/24\nchannels=16\nlink-timeout=1\n"
+             "[networks]\nmigration=10.70.0.0/24;10.71.0.0/24\nchannels=16\nlink-timeout=1\nhold-link-timeout=2\n"
              "[migrations]\nincoming=Off\noutgoing=false\nmax-incoming=64\nmax-outgoing=1\n"
              "landing-timeout=86400\nway-back=0\nkeep-landed=8760\n"
              "bandwidth=1Gbit/s\nmove-bandwidth=50M\nlatency-guard=off\nsettle=0\nmax-guest-stall=0\n"
@@ -116,6 +117,7 @@ static void every_key_is_read(void)
     g_assert_false(allows(s, "10.72.0.9"));
     g_assert_cmpint(s->channels, ==, 16);
     g_assert_cmpint(s->link_timeout, ==, 1);
+    g_assert_cmpint(s->hold_link_timeout, ==, 2);
     g_assert_false(s->incoming || s->outgoing);
     g_assert_cmpint(s->max_incoming, ==, 64);
     g_assert_cmpint(s->max_outgoing, ==, 1);
@@ -258,6 +260,7 @@ static void the_sample_is_right(void)
                                         "migration",
                                         "channels",
                                         "link-timeout",
+                                        "hold-link-timeout",
                                         "incoming",
                                         "outgoing",
                                         "max-incoming",
