@@ -30,6 +30,9 @@ const catalog_entry catalog_host[] = {
      "A return is not possible any more: what the VM was like where it came from is not known, or "
      "one of its NICs cannot be put back.",
      "`ferry migrate`, saying with `--switch` and `--storage` where it goes."},
+    {1090, FINDING_NOTE, "Started, but not yet seen to run",
+     "The target has taken over and started the VM, but has not yet seen it run.",
+     "Look at it there (`virsh dominfo`); the disks at the source are kept."},
     {1101, FINDING_BLOCKS, "Name taken", "The target has another VM of that name.",
      "`virsh domrename` one of them while it is shut off."},
     {1102, FINDING_BLOCKS, "UUID taken", "The target has a VM with that UUID.",

@@ -77,6 +77,7 @@ int status_command(cli *self, GStrv *args);
 int list_command(cli *self, GStrv *args);
 int cutover_command(cli *self, GStrv *args);
 int cancel_command(cli *self, GStrv *args);
+int resolve_command(cli *self, GStrv *args);
 int set_command(cli *self, GStrv *args);
 int pair_command(cli *self, GStrv *args);
 int peers_command(cli *self, GStrv *args);

@@ -18,6 +18,8 @@ static const cli_command commands[] = {
     {"set", set_command, "ID SETTING=VALUE...", "change the limits of a move while it runs"},
     {"cutover", cutover_command, "ID | --group NAME", "switch a move over that is held, or a group"},
     {"cancel", cancel_command, "ID", "cancel a move; the VM goes on where it is"},
+    {"resolve", resolve_command, "ID --run-here|--give-up",
+     "decide whose a VM is when the other host does not say"},
     {"pair", pair_command, "HOST | --accept", "make this host and another trust each other"},
     {"peers", peers_command, "", "list the hosts this one trusts"},
     {"unpair", unpair_command, "NAME", "forget a host"},

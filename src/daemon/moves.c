@@ -250,8 +250,10 @@ const char *moves_leaving(const moves *self, const char *vm)
     g_hash_table_iter_init(&at, self->table);
     while (g_hash_table_iter_next(&at, NULL, &value)) {
         const move *m = value;
-        if (is_of(m, "source") && (!strcmp(text_in(m->status, "vm"), vm) ||
-                                   !g_ascii_strcasecmp(text_in(m->status, "vm_uuid"), vm)))
+        /* One that only tidies up has left already, or was taken back. */
+        if (is_of(m, "source") && m->now != PHASE_CLEANING &&
+            (!strcmp(text_in(m->status, "vm"), vm) ||
+             !g_ascii_strcasecmp(text_in(m->status, "vm_uuid"), vm)))
             return m->id;
     }
     return NULL;

@@ -5,6 +5,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "daemon/stuck.h"
+#include "migrate/peer.h"
 
 #include <string.h>
 
@@ -211,27 +212,49 @@ static void answer_decision(exchange *x, const char *decision)
     exchange_answer(x, 200, body);
 }
 
+/* The landing has ended, and its source wants the guest back: a worker looks whether it can have it. */
+static void take_up_again(ferryd *self, exchange *x, const journal_entry *entry, peer_back back)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (resolve_reopen(self, entry, phase_name(PHASE_CLEANING), ORDER_GIVE_UP,
+                       back == BACK_TAKEN ? ORDER_FORCED : ORDER_ASKED, &error))
+        pending_add(self->commits, entry->id, x);
+    else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS))
+        exchange_fail(x, 409, "conflict", "%s", error->message);
+    else
+        exchange_fail(x, 503, "busy", "%s", error->message);
+}
+
 /* The token by the control port, for a source whose data connections are all gone. */
 void routes_commit_landing(exchange *x, gpointer user)
 {
-    static const char *const members[] = {"token", NULL};
+    static const char *const members[] = {"token", "back", NULL};
     ferryd *self = user;
     g_autoptr(journal_entry) entry = NULL;
     g_autoptr(JsonObject) message = json_object_new();
     g_autofree char *id = NULL;
     landing_state state;
-    const char *text;
+    const char *text, *name;
     GError *error = NULL;
+    peer_back back;
 
     if (!exchange_only(x, members))
         return;
-    if (!json_get_string(exchange_body(x), "token", &text, &error)) {
+    if (!json_get_string(exchange_body(x), "token", &text, &error) ||
+        !json_opt_string(exchange_body(x), "back", &name, NULL, &error)) {
         exchange_bad(x, error);
+        return;
+    }
+    if (!peer_back_parse(name, &back)) {
+        exchange_fail(x, 400, "bad-request", "\"back\": wanted or taken is expected");
         return;
     }
     state = look(self, x, &id, &entry);
     json_object_set_string_member(message, "op", "commit");
     json_object_set_string_member(message, "token", text);
+    if (name)
+        json_object_set_string_member(message, "back", name);
     if (state == NOT_THEIRS) {
         unknown(x, id);
     } else if (state == UNDER_WAY) {
@@ -239,6 +262,9 @@ void routes_commit_landing(exchange *x, gpointer user)
             pending_add(self->commits, id, x);
         else
             no_worker(self, x, id);
+    } else if (entry->decision == DECISION_ACCEPTED && !g_strcmp0(entry->token, text) &&
+               back != BACK_NO) {
+        take_up_again(self, x, entry, back);
     } else if (entry->decision == DECISION_ACCEPTED && !g_strcmp0(entry->token, text)) {
         answer_decision(x, "accepted");
     } else if (entry->decision == DECISION_ACCEPTED) {

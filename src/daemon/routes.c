@@ -11,6 +11,8 @@ const server_route routes_table[] = {
     {"POST", "/v1/migrations/*/cancel", ROUTE_LOCAL, routes_cancel},
     {"POST", "/v1/migrations/*/cutover", ROUTE_LOCAL, routes_cutover},
     {"POST", "/v1/groups/*/cutover", ROUTE_LOCAL, routes_cutover_group},
+    {"POST", "/v1/migrations/*/resolve", ROUTE_LOCAL, routes_resolve},
+    {"GET", "/v1/handovers/*", ROUTE_PEER, routes_handover},
     {"POST", "/v1/compare", ROUTE_LOCAL, routes_compare},
     {"POST", "/v1/returns", ROUTE_LOCAL, routes_return},
     {"GET", "/v1/way-backs/*", ROUTE_LOCAL | ROUTE_PEER, routes_way_back},

@@ -3,6 +3,7 @@
  * `user` is the ferryd. */
 #pragma once
 #include "daemon/ferryd.h"
+#include "migrate/order.h"
 
 extern const server_route routes_table[];
 
@@ -21,6 +22,12 @@ void routes_cutover_group(exchange *x, gpointer user);
 /* Is this time still to come? Else it has been answered. 0: none was given. */
 gboolean routes_time_ok(exchange *x, gint64 at);
 void routes_compare(exchange *x, gpointer user);
+/* routes-resolve.c */
+void routes_resolve(exchange *x, gpointer user);
+void routes_handover(exchange *x, gpointer user);
+/* An entry that has ended gets a worker again, in this phase and with this order. */
+gboolean resolve_reopen(ferryd *self, const journal_entry *entry, const char *to, order_what what,
+                        order_state state, GError **error);
 /* Does its peer, known or not, take VMs of this host? Else it has been answered. */
 gboolean routes_may_leave(ferryd *self, exchange *x, const char *target);
 /* Queues `begun` (taken over), and answers with the move it became. */

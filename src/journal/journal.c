@@ -200,6 +200,18 @@ gboolean journal_end(journal *self, const char *id, const char *phase, const cha
         id, phase, error);
 }
 
+gboolean journal_reopen(journal *self, const char *id, const char *phase, const char *details,
+                        GError **error)
+{
+    return update(
+        self,
+        journal_statement(self, error,
+                          "UPDATE migrations SET phase=?2, details=?3, changed=?4, ended=0"
+                          " WHERE id=?1",
+                          "sssi", id, phase, details, g_get_real_time()),
+        id, "reopened", error);
+}
+
 static gboolean decision_legal(const char *role, journal_decision from, journal_decision to)
 {
     if (!strcmp(role, "source"))

@@ -57,6 +57,10 @@ gboolean journal_decide(journal *self, const char *id, journal_decision decision
 /* The last phase and status; the entry counts as ended from now on. */
 gboolean journal_end(journal *self, const char *id, const char *phase, const char *status, GError **error);
 
+/* One that has ended goes on, in this phase and with these details: somebody has ordered something. Not ended yet: no error. */
+gboolean journal_reopen(journal *self, const char *id, const char *phase, const char *details,
+                        GError **error);
+
 /* NULL without error: no such entry. */
 journal_entry *journal_find(journal *self, const char *id, GError **error);
 /* Newest first; unfinished ones only, or the last `most`. Elements are owned by the array. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "migrate/control.h"
 #include "migrate/insist.h"
+#include "migrate/peer.h"
 #include "migrate/settle.h"
 #include "migrate/wayback.h"
 
@@ -220,6 +221,111 @@ static gboolean ensure_running(void *user, GError **error)
     return state != VIRT_PAUSED || virt_domain_resume(guest, error);
 }
 
+/* The guest as it is: *there is FALSE if it is shut off, or gone. */
+typedef struct {
+    target *self;
+    gboolean there, runs;
+} presence;
+
+static gboolean find_out(void *user, GError **error)
+{
+    presence *p = user;
+    g_autoptr(virt_domain) guest =
+        virt_domain_find_uuid(p->self->host, p->self->asked->machine->uuid, error);
+    virt_state state;
+
+    p->there = p->runs = FALSE;
+    if (!guest && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        g_clear_error(error);
+        return TRUE;
+    }
+    if (!guest || !virt_domain_state(guest, &state, error))
+        return FALSE;
+    p->there = state != VIRT_SHUT_OFF;
+    p->runs = p->there && state != VIRT_PAUSED;
+    return TRUE;
+}
+
+static void find_out_again(void *user)
+{
+    reopen(((presence *)user)->self);
+}
+
+static gboolean undefine(void *user, GError **error)
+{
+    target *self = user;
+    g_autoptr(virt_domain) guest = virt_domain_find_uuid(self->host, self->asked->machine->uuid, error);
+
+    if (!guest && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        g_clear_error(error);
+        return TRUE;
+    }
+    return guest && virt_domain_undefine(guest, error);
+}
+
+/* Durable first; then nothing here can be started any more. */
+static void give_back(target *self)
+{
+    insist(self->status, record_refusal, reopen, self);
+    insist(self->status, undefine, reopen, self);
+    status_set_error(self->status, "given-back", "%s has taken %s back", self->peer,
+                     self->asked->machine->name);
+    self->given_back = TRUE;
+    tell_asking(self, FALSE);
+}
+
+gboolean accept_give_back(target *self)
+{
+    const char *name = self->asked->machine->name;
+    presence p = {.self = self};
+    peer_back back;
+
+    g_mutex_lock(&self->lock);
+    back = self->back;
+    self->back = BACK_NO;
+    g_mutex_unlock(&self->lock);
+    if (back == BACK_NO)
+        return FALSE;
+    insist(self->status, find_out, find_out_again, &p);
+    /* One that has settled is this host's, whatever became of it since. */
+    if (!p.there && status_get_settled(self->status) != SETTLED_ALIVE) {
+        give_back(self);
+        return TRUE;
+    }
+    if (back == BACK_TAKEN)
+        status_set_error(self->status, "two-copies",
+                         "%s is on both hosts: it was taken back at %s by order after it had been started here. Neither is "
+                         "stopped by Ferry. Decide which one is right, and on the other host run 'virsh destroy %s' and "
+                         "'virsh undefine %s'",
+                         name, self->peer, name, name);
+    tell_asking(self, TRUE);
+    return FALSE;
+}
+
+/* Accepted before a crash, and not seen to run since: by now it may have been taken back at the source by order. */
+static gboolean ask_source(void *user, GError **error)
+{
+    presence *p = user;
+    target *self = p->self;
+    gboolean taken_back = FALSE;
+
+    if (!find_out(p, error))
+        return FALSE;
+    if (p->runs || self->back != BACK_NO)
+        return TRUE;
+    if (!peer_handover(self->work, self->peer, self->work->id, &taken_back, error)) {
+        g_prefix_error(error,
+                       "%s was accepted here and does not run; before it is started %s has to say that nobody has taken it back "
+                       "there (asking every 2 seconds; if it is certain that it does not run there, 'virsh resume' or "
+                       "'virsh start' it by hand): ",
+                       self->asked->machine->name, self->peer);
+        return FALSE;
+    }
+    if (taken_back)
+        give_back(self);
+    return TRUE;
+}
+
 typedef struct {
     target *self;
     settle course;
@@ -284,6 +390,8 @@ static gboolean has_settled(target *self)
         if (now == SETTLE_ALIVE || now == SETTLE_DEAD)
             break;
         show_course(&w, now);
+        if (accept_give_back(self))
+            return FALSE;
         g_usleep(LOOK_PAUSE);
     }
     status_set_waiting(self->status, NULL);
@@ -302,10 +410,19 @@ gboolean accept_settle(target *self)
 {
     gboolean alive = status_get_settled(self->status) == SETTLED_ALIVE;
 
+    if (!alive && self->recovering) {
+        presence p = {.self = self};
+        insist(self->status, define, reopen, self);
+        insist(self->status, ask_source, find_out_again, &p);
+    }
+    if (self->given_back)
+        return FALSE;
     if (!alive) {
         insist(self->status, ensure_running, reopen, self);
         insist(self->status, define, reopen, self);
         alive = has_settled(self);
+        if (self->given_back)
+            return FALSE;
         status_set_settled(self->status, alive ? SETTLED_ALIVE : SETTLED_DEAD);
     }
     if (!alive)

@@ -85,7 +85,7 @@ void target_answer_asking(target *self)
     }
 }
 
-gboolean target_commit(target *self, const char *token,
+gboolean target_commit(target *self, const char *token, peer_back back,
                        void (*answer)(gboolean accepted, void *user), void *user)
 {
     asking *one;
@@ -102,7 +102,9 @@ gboolean target_commit(target *self, const char *token,
     g_ptr_array_add(self->asking, one);
     if (!self->token)
         self->token = g_strdup(token);
-    settled = self->settled;
+    self->back = MAX(self->back, back);
+    /* Whether one that was accepted can be given back takes a look. */
+    settled = self->settled && !(self->accepted && back != BACK_NO);
     target_leave_word(self);
     if (settled)
         target_answer_asking(self);

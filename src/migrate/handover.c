@@ -52,6 +52,7 @@ static verdict wait_for_answer(source *self)
 typedef struct {
     source *self;
     const char *token;
+    char *since;      /* local time: nobody has answered from then on */
     gboolean started; /* out */
 } question;
 
@@ -62,6 +63,7 @@ static gboolean ask(void *user, GError **error)
     question *q = user;
     source *self = q->self;
     const char *name = self->landing->machine->name, *target = self->asked->target;
+    order_what order;
     verdict said;
 
     g_mutex_lock(&self->lock);
@@ -69,15 +71,26 @@ static gboolean ask(void *user, GError **error)
     g_mutex_unlock(&self->lock);
     if (said != VERDICT_NONE) {
         q->started = said == VERDICT_STARTED;
+        resolve_answered(self, q->started);
         return TRUE;
     }
-    if (peer_commit(self->work, target, self->work->id, q->token, &q->started, error))
+    order = resolve_begin(self);
+    if (peer_commit(self->work, target, self->work->id, q->token,
+                    order == ORDER_RUN_HERE ? BACK_WANTED : BACK_NO, &q->started, error)) {
+        resolve_answered(self, q->started);
         return TRUE;
+    }
+    if (resolve_forced(self, &order, *error)) {
+        g_clear_error(error);
+        q->started = order == ORDER_GIVE_UP;
+        return TRUE;
+    }
     g_prefix_error(error,
-                   "%s must say whether it has started %s, which stays paused here until then: start ferryd on %s or "
-                   "mend the way to its control port, and do not resume the VM by hand, for it may run there (asking "
-                   "every 2 seconds): ",
-                   target, name, target);
+                   "%s must say whether it has started %s, and has not answered since %s (asking every 2 seconds). %s stays "
+                   "paused here until then; do not resume it by hand, for it may run there. Start ferryd on %s or mend the "
+                   "way to its control port. Only if it never answers again: 'ferry resolve %.8s --run-here' if it is certain "
+                   "that %s does not run it, 'ferry resolve %.8s --give-up' if it does. Last answer: ",
+                   target, name, q->since, name, target, self->work->id, target, self->work->id);
     return FALSE;
 }
 
@@ -138,10 +151,14 @@ verdict handover_settle(source *self, const char *token)
     g_autofree char *waiting = g_strdup_printf(
         "%s is asked whether it has started %s, which stays paused here until it answers",
         self->asked->target, self->landing->machine->name);
-    question asked = {.self = self, .token = token};
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autofree char *since = g_date_time_format(now, "%H:%M:%S");
+    question asked = {.self = self, .token = token, .since = since};
     gint64 suspended_at;
     verdict said;
 
+    g_free(self->token);
+    self->token = g_strdup(token);
     status_set_waiting(self->status, waiting);
     said = wait_for_answer(self);
     if (said == VERDICT_NONE && hook_wrong("handover.fence")) /* resumes without the target's word */
@@ -197,8 +214,9 @@ static gboolean hand_over(source *self, GError **error)
         log_warning("the commit token was not sent over the session: %s", unsent->message);
     if (handover_settle(self, token) == VERDICT_STARTED)
         return TRUE;
-    status_set_error(self->status, "refused", "%s refused to start the VM; it goes on here",
-                     self->asked->target);
+    if (!self->returned)
+        status_set_error(self->status, "refused", "%s refused to start the VM; it goes on here",
+                         self->asked->target);
     g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s refused to start the VM",
                 self->asked->target);
     return FALSE;

@@ -77,22 +77,37 @@ gboolean peer_call(const job *work, const char *peer, const char *method, const 
     return TRUE;
 }
 
+static const char *const backs[] = {[BACK_NO] = NULL, [BACK_WANTED] = "wanted", [BACK_TAKEN] = "taken"};
+
+const char *peer_back_name(peer_back back)
+{
+    return backs[back];
+}
+
+gboolean peer_back_parse(const char *name, peer_back *back)
+{
+    *back = !g_strcmp0(name, backs[BACK_WANTED])  ? BACK_WANTED
+            : !g_strcmp0(name, backs[BACK_TAKEN]) ? BACK_TAKEN
+                                                  : BACK_NO;
+    return !name || *back != BACK_NO;
+}
+
 /* The answer is not the one that was hoped for. */
 static void set_refused(const char *peer, int code, JsonObject *answer, GError **error)
 {
+    int kind = code == 503 ? G_IO_ERROR_BUSY : G_IO_ERROR_FAILED;
     const char *text;
     JsonObject *said;
 
     if (answer && json_get_object(answer, "error", &said, NULL) &&
         json_get_string(said, "text", &text, NULL))
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", peer, text);
+        g_set_error(error, G_IO_ERROR, kind, "%s: %s", peer, text);
     else
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s answered with HTTP status %d", peer,
-                    code);
+        g_set_error(error, G_IO_ERROR, kind, "%s answered with HTTP status %d", peer, code);
 }
 
 gboolean peer_commit(const job *work, const char *peer, const char *id, const char *token,
-                     gboolean *started, GError **error)
+                     peer_back back, gboolean *started, GError **error)
 {
     g_autofree char *path = g_strdup_printf("/v1/landings/%s/commit", id);
     g_autoptr(JsonObject) body = json_object_new();
@@ -101,6 +116,8 @@ gboolean peer_commit(const job *work, const char *peer, const char *id, const ch
     int code;
 
     json_object_set_string_member(body, "token", token);
+    if (back != BACK_NO)
+        json_object_set_string_member(body, "back", backs[back]);
     if (!peer_call(work, peer, "POST", path, body, &code, &answer, error))
         return FALSE;
     if (code != 200) {
@@ -115,6 +132,26 @@ gboolean peer_commit(const job *work, const char *peer, const char *id, const ch
                     decision);
         return FALSE;
     }
+    return TRUE;
+}
+
+gboolean peer_handover(const job *work, const char *peer, const char *id, gboolean *taken_back,
+                       GError **error)
+{
+    g_autofree char *path = g_strdup_printf("/v1/handovers/%s", id);
+    g_autoptr(JsonObject) answer = NULL;
+    const char *decision;
+    int code;
+
+    if (!peer_call(work, peer, "GET", path, NULL, &code, &answer, error))
+        return FALSE;
+    if (code != 200) {
+        set_refused(peer, code, answer, error);
+        return FALSE;
+    }
+    if (!json_get_string(answer, "decision", &decision, error))
+        return FALSE;
+    *taken_back = !strcmp(decision, "taken-back");
     return TRUE;
 }
 

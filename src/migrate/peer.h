@@ -13,9 +13,21 @@ const char *peer_error_code(const GError *error);
 /* The HTTP status that goes with one of the API's codes. */
 int peer_status_of_code(const char *code);
 
-/* Sends the token and asks what was decided. FALSE: no answer, or not a final one. */
+/* What the source says of the guest along with the token. */
+typedef enum {
+    BACK_NO,     /* it is the target's */
+    BACK_WANTED, /* somebody wants it back: refuse it if it does not run */
+    BACK_TAKEN   /* it runs at the source again, by order */
+} peer_back;
+const char *peer_back_name(peer_back back); /* NULL: BACK_NO */
+gboolean peer_back_parse(const char *name, peer_back *back);
+/* Sends the token and asks what was decided. FALSE: no answer, or not a final one (G_IO_ERROR_BUSY: it answers, and does not know
+ * yet). */
 gboolean peer_commit(const job *work, const char *peer, const char *id, const char *token,
-                     gboolean *started, GError **error);
+                     peer_back back, gboolean *started, GError **error);
+/* The target asks whether its guest is still its own: *taken_back. */
+gboolean peer_handover(const job *work, const char *peer, const char *id, gboolean *taken_back,
+                       GError **error);
 /* What has become of a guest that was given to the peer: *alive, and *why if it has died (caller frees). FALSE: no answer, or
  * nothing is known yet. */
 gboolean peer_proof(const job *work, const char *peer, const char *id, gboolean *alive, char **why,

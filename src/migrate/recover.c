@@ -128,9 +128,11 @@ gboolean source_recover(source *self, const journal_entry *found, GError **error
     insist(self->status, find_vm, reopen, &s);
     self->host = s.host;
     self->domain = s.found;
+    self->token = g_strdup(entry->token);
+    resolve_restore(self);
     if (moved && status_phase(self->status) == PHASE_COMMITTING)
         moved = handover_settle(self, entry->token) == VERDICT_STARTED;
-    if (!moved)
+    if (!moved && !self->returned)
         status_set_error(self->status, "worker-died", "ferry-worker died while %s; %s goes on here",
                          entry->phase, self->landing->machine->name);
     source_finish(self, moved);
@@ -145,7 +147,7 @@ gboolean target_recover(target *self, const journal_entry *entry, GError **error
     self->made = journaled_plan(entry, error);
     if (!self->made || !status_restore(self->status, entry, error))
         return FALSE;
-    self->prepared = TRUE;
+    self->prepared = self->recovering = TRUE;
     self->token = g_strdup(entry->token);
     insist(self->status, open_host, NULL, &s);
     self->host = s.host;
@@ -154,7 +156,8 @@ gboolean target_recover(target *self, const journal_entry *entry, GError **error
     g_mutex_lock(&self->lock);
     self->settled = self->accepted = ours;
     g_mutex_unlock(&self->lock);
-    if (ours)
+    /* Whether one that is wanted back can be had is seen later. */
+    if (ours && self->back == BACK_NO)
         target_answer_asking(self);
     target_finish(self, ours);
     return TRUE;

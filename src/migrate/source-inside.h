@@ -36,6 +36,11 @@ struct source {
     gboolean handing; /* the hand-over is under way, in the rpc stream's thread */
     verdict said;
     status_settled proof; /* what the target says of the guest since then */
+    gboolean asking;      /* the target, without an answer so far: an order is possible */
+    order_what order;     /* given, and neither carried out nor overruled */
+    char *token;          /* of the give-up; set before anybody asks */
+    gboolean returned;    /* the guest is this host's again: by order, or given back */
+    gboolean ran;         /* and has been made to run since */
     char *died;           /* how, if it has; NULL: it has not, or nothing is known */
     gint64 suspended_at; /* monotonic µs; 0: the guest has not been stopped */
 };
@@ -53,6 +58,17 @@ verdict handover_settle(source *self, const char *token);
 gboolean wayback_clean(source *self);
 /* proof.c: waits, for as long as it takes, until the target has seen the guest run, or die (then it says how in ->died). */
 status_settled proof_wait(source *self);
+/* resolve.c: around whatever asks the target. It has answered: is the order overruled, or does the target say the same? */
+order_what resolve_begin(source *self);
+void resolve_answered(source *self, gboolean target_has_it);
+/* After a crash: what the journal says of an order. */
+void resolve_restore(source *self);
+/* It has not answered, because of `error`. TRUE: there is an order, which counts now (it is on record) */
+gboolean resolve_forced(source *self, order_what *what, const GError *error);
+/* The guest runs here again: the target must know, however long that takes. */
+void resolve_tell(source *self);
+/* wayback.c: the disks get their names back, and the VM its definition. Tries for ever. */
+void wayback_undo(source *self);
 /* Can the session still bring an answer? Lock held or not. */
 gboolean handover_has_link(source *self);
 

@@ -67,6 +67,7 @@ void source_free(source *self)
     landing_request_free(self->landing);
     landing_answer_free(self->landed);
     g_free(self->died);
+    g_free(self->token);
     status_free(self->status);
     g_mutex_clear(&self->lock);
     g_cond_clear(&self->changed);
@@ -232,6 +233,10 @@ static gboolean run_again_once(source *self, GError **error)
     virt_state state;
     gboolean busy;
 
+    if (!domain && self->returned && g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        g_clear_error(error);
+        return virt_host_create(host, self->landing->live_xml, error); /* it was transient */
+    }
     if (!domain)
         return FALSE;
     do {
@@ -244,6 +249,8 @@ static gboolean run_again_once(source *self, GError **error)
         return FALSE;
     if (!virt_domain_state(domain, &state, error))
         return FALSE;
+    if (state == VIRT_SHUT_OFF && self->returned)
+        return virt_domain_start(domain, error);
     return state != VIRT_PAUSED || virt_domain_resume(domain, error);
 }
 
@@ -266,12 +273,16 @@ static void take_back(source *self)
     g_autoptr(GError) error = NULL;
     gboolean touched = self->session != NULL || self->recovering;
 
+    if (self->returned && !self->ran)
+        wayback_undo(self);
     /* The guest first, then the target: nothing can start there without our token. */
-    if (touched && self->domain && !run_again(self, &error))
+    if ((self->returned ? !self->ran : touched && self->domain) && !run_again(self, &error))
         status_set_error(self->status, "internal",
                          "%s could not be seen running here again: %s; look at it with 'virsh list'",
-                         virt_domain_name(self->domain), error->message);
-    if (self->landed || self->recovering)
+                         self->landing->machine->name, error->message);
+    if (self->returned)
+        resolve_tell(self);
+    else if (self->landed || self->recovering)
         end_landing(self, status_is_cancelled(self->status) ? "cancelled at the source"
                                                             : "the move failed at the source");
 }
@@ -381,7 +392,7 @@ void source_finish(source *self, gboolean moved)
         (void)status_advance(self->status, PHASE_CLEANING, NULL);
     if (moved)
         good = wayback_clean(self);
-    else
+    if (!moved || self->returned)
         take_back(self);
     if (self->session) {
         session_get_stats(self->session, &stats);

@@ -11,6 +11,7 @@
  *   handover.c  the switchover: give up, send the token, learn the answer, whatever happens to the session
  *   proof.c     the guest has been seen running at the target, or has died there
  *   wayback.c   afterwards: the definition goes, the disks are kept
+ *   resolve.c   somebody decides what the target does not say
  *   recover.c   after a crash of the worker
  */
 #pragma once
@@ -39,4 +40,6 @@ void source_set_limits(source *self, const request_limits *wanted);
 void source_set_share(source *self, guint64 share, guint64 claim);
 /* Any thread: a move that is held shall switch over at this time (Unix, seconds), or now: 0. FALSE: it is not held. */
 gboolean source_cutover(source *self, gint64 at);
+/* Any thread. Somebody has decided what the target does not say; what comes of it is in the status. */
+void source_resolve(source *self, order_what what);
 status *source_status(source *self);

@@ -31,7 +31,7 @@ struct status {
     status_limits limits;
     gint64 blackout; /* µs, -1: not known */
     status_settled settled;
-    JsonObject *changes, *way_back, *hold;
+    JsonObject *changes, *way_back, *hold, *order;
     findings *found;
     char *error_code, *error_text;
 };
@@ -67,6 +67,7 @@ void status_free(status *self)
     g_clear_pointer(&self->changes, json_object_unref);
     g_clear_pointer(&self->way_back, json_object_unref);
     g_clear_pointer(&self->hold, json_object_unref);
+    g_clear_pointer(&self->order, json_object_unref);
     findings_free(self->found);
     g_free(self->error_code);
     g_free(self->error_text);
@@ -177,14 +178,14 @@ static void set_settled(JsonObject *object, status_settled settled)
         json_object_set_boolean_member(object, "settled", settled == SETTLED_ALIVE);
 }
 
+/* One that was dead is looked at once more. */
 static status_settled settled_in(const char *text)
 {
     g_autoptr(JsonObject) object = text ? json_parse(text, -1, NULL) : NULL;
     gboolean alive;
 
-    if (!object || !json_get_bool(object, "settled", &alive, NULL))
-        return SETTLED_UNKNOWN;
-    return alive ? SETTLED_ALIVE : SETTLED_DEAD;
+    return object && json_get_bool(object, "settled", &alive, NULL) && alive ? SETTLED_ALIVE
+                                                                            : SETTLED_UNKNOWN;
 }
 
 static JsonObject *to_json(const status *self)
@@ -223,6 +224,7 @@ static JsonObject *to_json(const status *self)
     set_child(o, "hold", self->hold);
     set_child(o, "changes", self->changes);
     set_child(o, "way_back", self->way_back);
+    set_child(o, "order", self->order);
     json_object_set_array_member(o, "findings", findings_to_json(self->found));
     json_object_set_null_member(o, "error");
     if (self->error_code)
@@ -285,6 +287,7 @@ gboolean status_restore(status *self, const journal_entry *entry, GError **error
     self->began = entry->began;
     self->phase_began = entry->changed;
     self->settled = settled_in(entry->status);
+    self->order = order_in(entry->details);
     unlock_changed(self);
     return TRUE;
 }
@@ -493,6 +496,46 @@ gboolean status_end(status *self, gboolean success, GError **error)
                    error);
     unlock_changed(self);
     return ok;
+}
+
+/* Into the details that are there; lock held. */
+static gboolean write_order(status *self, JsonObject *order, GError **error)
+{
+    g_autoptr(journal_entry) entry = journal_find(self->setup.journal, self->id, error);
+    g_autofree char *text = entry ? order_into(entry->details, order, error) : NULL;
+
+    return text && journal_set_details(self->setup.journal, self->id, text, error);
+}
+
+gboolean status_set_order(status *self, order_what what, order_state state, const char *why,
+                          GError **error)
+{
+    g_autoptr(JsonObject) order = NULL;
+    gboolean ok;
+
+    g_mutex_lock(&self->lock);
+    if (!why && self->order)
+        (void)json_opt_string(self->order, "why", &why, NULL, NULL);
+    order = order_to_json(what, state, why);
+    ok = write_order(self, order, error);
+    if (ok) {
+        log_notice("order %s: %s%s%s", order_name(what),
+                   json_object_get_string_member(order, "state"), why ? ": " : "", why ? why : "");
+        g_clear_pointer(&self->order, json_object_unref);
+        self->order = g_steal_pointer(&order);
+    }
+    unlock_changed(self);
+    return ok;
+}
+
+order_what status_order(status *self, order_state *state)
+{
+    order_what what;
+
+    g_mutex_lock(&self->lock);
+    what = order_from_json(self->order, state);
+    g_mutex_unlock(&self->lock);
+    return what;
 }
 
 void status_set_settled(status *self, status_settled settled)

@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "journal/journal.h"
+#include "migrate/order.h"
 #include "migrate/phase.h"
 #include "relay/session.h"
 #include "virt/plan.h"
@@ -72,6 +73,12 @@ gboolean status_end(status *self, gboolean success, GError **error);
 typedef enum { SETTLED_UNKNOWN, SETTLED_ALIVE, SETTLED_DEAD } status_settled;
 void status_set_settled(status *self, status_settled settled);
 status_settled status_get_settled(status *self);
+
+/* What somebody has ordered, and what came of it: shown, and in the journal's details. `why` NULL: what was said before. */
+gboolean status_set_order(status *self, order_what what, order_state state, const char *why,
+                          GError **error);
+/* ORDER_NONE: none was given. */
+order_what status_order(status *self, order_state *state);
 
 void status_set_waiting(status *self, const char *text); /* NULL: for nothing */
 void status_set_vm(status *self, const char *name, const char *uuid);

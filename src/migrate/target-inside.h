@@ -20,6 +20,8 @@ struct target {
     sink *intake; /* of the disks' streams; NULL: there are none */
     session *session;
     gboolean prepared; /* the disks are ours */
+    gboolean recovering;
+    gboolean given_back; /* accepted, and refused after all, because the source took it back; the running thread's */
     seeds *held; /* what this host holds already; set before the session exists, freed after it */
 
     GMutex lock; /* guards the rest; taken before the status's lock */
@@ -35,6 +37,7 @@ struct target {
     gboolean settled;      /* accepted or refused: durable, and acted upon */
     gboolean accepted;
     char *token;           /* what came with the commit; NULL: none yet */
+    peer_back back;        /* what the source said last of the guest */
     GPtrArray *asking;     /* of struct asking: who wants to know the decision */
     status_limits limits;  /* own and share; the rate is the source's to keep */
     guint64 told;          /* the share, as the source knows it */
@@ -55,6 +58,8 @@ gboolean intake_verify(target *self, GError **error);
 gboolean accept_commit(target *self);
 /* Refuses for good: records it, destroys what was loaded, tells whoever asks. May be repeated. */
 void accept_refuse(target *self, const char *why);
+/* The source has asked for a guest that was accepted: answers it. TRUE: it did not run and is given back, durably. */
+gboolean accept_give_back(target *self);
 /* The guest is ours: makes sure it runs, makes its definition, and watches it until it has been seen running for long
  * enough. FALSE: it has died before, and the status's error says how. Tries for ever. */
 gboolean accept_settle(target *self);

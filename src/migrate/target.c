@@ -424,7 +424,7 @@ static gboolean wait_for_token(target *self)
     gboolean token;
 
     g_mutex_lock(&self->lock);
-    while (!self->token && !self->session_over && !self->spoiled &&
+    while (!self->token && !self->session_over && !self->spoiled && self->back == BACK_NO &&
            !status_is_cancelled(self->status)) {
         tell_share(self);
         if (status_phase(self->status) < PHASE_MIRRORING && g_get_monotonic_time() > deadline) {
@@ -443,7 +443,7 @@ static gboolean wait_for_token(target *self)
         if (self->arrived && stats.channels_alive == 0)
             deadline += g_get_monotonic_time() - before;
     }
-    token = self->token != NULL;
+    token = self->token != NULL && self->back == BACK_NO;
     g_mutex_unlock(&self->lock);
     return token;
 }
@@ -467,16 +467,18 @@ static gboolean complete(target *self)
 
     (void)status_advance(self->status, PHASE_CLEANING, NULL);
     alive = accept_settle(self);
+    if (self->given_back)
+        return FALSE;
     /* They have served. */
     seeding_keep_landed(self->work->conf, self->peer, self->asked->machine->uuid, 0);
     show_way_back(self);
     deadline = g_get_monotonic_time() + DONE_TIMEOUT;
     g_mutex_lock(&self->lock);
-    while (!self->done && !self->session_over && self->session &&
+    while (!self->done && !self->session_over && self->session && self->back == BACK_NO &&
            g_cond_wait_until(&self->changed, &self->lock, deadline))
         ;
     g_mutex_unlock(&self->lock);
-    return alive;
+    return accept_give_back(self) ? FALSE : alive;
 }
 
 void target_finish(target *self, gboolean ours)
@@ -485,9 +487,10 @@ void target_finish(target *self, gboolean ours)
     g_autoptr(GError) error = NULL;
     gboolean good = FALSE;
 
-    if (ours)
-        good = complete(self);
-    else if (self->prepared && !self->settled)
+    if (ours) {
+        good = complete(self) && !status_has_error(self->status);
+        ours = !self->given_back;
+    } else if (self->prepared && !self->settled)
         accept_refuse(self, status_is_cancelled(self->status) ? "the move was cancelled"
                                                               : "the landing has failed");
     target_close_door(self);

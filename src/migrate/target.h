@@ -11,6 +11,7 @@
 #pragma once
 #include "migrate/job.h"
 #include "migrate/landing.h"
+#include "migrate/peer.h"
 #include "migrate/status.h"
 #include "net/channel.h"
 
@@ -35,7 +36,8 @@ gboolean target_cancel(target *self, const char *why);
 void target_set_share(target *self, guint64 share);
 /* Any thread. The token by the control port, when the session is gone; the answer comes through `answer`, once the
  * decision has been made: body {"decision": "accepted" or "refused"}. FALSE: another token is known, so that neither
- * would be true of this one (I1), and there will be no answer. A refusal is true of every token. */
-gboolean target_commit(target *self, const char *token,
+ * would be true of this one (I1), and there will be no answer. A refusal is true of every token. A source that wants the guest back
+ * is answered when it is clear whether it can have it. */
+gboolean target_commit(target *self, const char *token, peer_back back,
                        void (*answer)(gboolean accepted, void *user), void *user);
 status *target_status(target *self);

@@ -126,6 +126,44 @@ static gboolean retire(void *user, GError **error)
     return TRUE;
 }
 
+/* The disks have their names again; what was not renamed yet stays. */
+static gboolean restore(void *user, GError **error)
+{
+    source *self = user;
+    g_autofree char *path = settings_journal(self->work->conf);
+    g_autoptr(journal) book = journal_open(path, FALSE, error);
+    g_autoptr(virt_host) host = book ? virt_host_open(self->work->conf->libvirt_socket, error) : NULL;
+    g_autoptr(virt_domain) domain = NULL;
+
+    if (!host)
+        return FALSE;
+    for (guint i = 0; i < self->landing->machine->disks->len; i++) {
+        const vm_disk *disk = self->landing->machine->disks->pdata[i];
+        g_autofree char *name = vm_disk_is_copied(disk) ? kept_name(self, disk->source) : NULL;
+        if (!name)
+            continue;
+        if (access(disk->source, F_OK) < 0 && rename(name, disk->source) < 0)
+            return fdio_error(error, errno, "%s: rename to %s", name, disk->source);
+        if (!fdio_sync_parent(disk->source, error) || !journal_forget(book, name, error))
+            return FALSE;
+    }
+    domain = virt_domain_find_uuid(host, self->landing->machine->uuid, error);
+    if (domain || !g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        return domain != NULL;
+    g_clear_error(error);
+    return !self->landing->stored_xml ||
+           virt_host_define(host, self->landing->stored_xml, self->landing->autostart, error);
+}
+
+void wayback_undo(source *self)
+{
+    const char *none[] = {NULL};
+
+    insist(self->status, restore, NULL, self);
+    refresh_pools(self);
+    status_set_way_back(self->status, 0, none);
+}
+
 static gboolean delete_disks(void *user, GError **error)
 {
     source *self = user;
@@ -156,28 +194,44 @@ static void say_died(source *self, gint64 hours)
 {
     status_set_error(self->status, "guest-died",
                      "%s was started at %s and %s before it had been seen running for long enough: 'virsh start' there "
-                     "starts it again on its disks there; the disks it had here at the switchover are kept for %"
-                     G_GINT64_FORMAT " hours",
-                     self->landing->machine->name, self->asked->target, self->died, hours);
+                     "starts it again on its disks there; or 'ferry resolve %.8s --run-here' here takes it back as it was "
+                     "at the switchover, whose disks are kept for %" G_GINT64_FORMAT " hours",
+                     self->landing->machine->name, self->asked->target, self->died, self->work->id, hours);
+}
+
+/* By order nobody waits any longer. */
+static void say_unseen(source *self)
+{
+    g_autoptr(findings) found = findings_new();
+
+    findings_add(found, 1090, self->landing->machine->name,
+                 "Look at it there with 'virsh dominfo'; the disks here are kept.",
+                 "%s was left to %s by order, and nobody has seen it run there.",
+                 self->landing->machine->name, self->asked->target);
+    status_take_findings(self->status, found);
 }
 
 gboolean wayback_clean(source *self)
 {
     gint64 asked = self->asked->way_back >= 0 ? self->asked->way_back : self->work->conf->way_back;
     retirement all = {.self = self, .hours = asked > 0 ? asked : KEEP_WITHOUT_PROOF};
-    gboolean alive;
+    status_settled word;
 
     insist(self->status, retire, NULL, &all);
-    alive = proof_wait(self) == SETTLED_ALIVE;
-    if (!alive)
+    word = proof_wait(self);
+    if (self->returned)
+        return FALSE;
+    if (word == SETTLED_DEAD)
         say_died(self, all.hours);
+    else if (word == SETTLED_UNKNOWN)
+        say_unseen(self);
     else if (asked == 0)
         insist(self->status, delete_disks, NULL, self);
     if (self->session) {
         (void)control_send(self->session, CONTROL_DONE, NULL, NULL);
         (void)session_finish(self->session, FINISH_TIMEOUT_MS);
     }
-    return alive;
+    return word != SETTLED_DEAD;
 }
 
 /* Only what was given to this very peer: another one may call a VM by any UUID. */

@@ -319,6 +319,18 @@ gboolean virt_domain_resume(virt_domain *self, GError **error)
            conn_error(error, "VM %s does not go on", self->name);
 }
 
+gboolean virt_domain_start(virt_domain *self, GError **error)
+{
+    return virDomainCreate(self->domain) == 0 || conn_error(error, "VM %s does not start", self->name);
+}
+
+gboolean virt_host_create(virt_host *host, const char *xml, GError **error)
+{
+    g_autoptr(virDomain) domain = virDomainCreateXML(host->conn, xml, 0);
+
+    return domain != NULL || conn_error(error, "the VM does not start");
+}
+
 gboolean virt_domain_destroy(virt_domain *self, GError **error)
 {
     hook_around("libvirt:destroy");

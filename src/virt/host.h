@@ -77,6 +77,9 @@ gboolean virt_domain_life(virt_domain *self, virt_life *life, GError **error);
 gboolean virt_domain_answers(virt_domain *self, int seconds);
 
 gboolean virt_domain_resume(virt_domain *self, GError **error);
+/* One that is shut off; and one that is not defined here, from its live XML. */
+gboolean virt_domain_start(virt_domain *self, GError **error);
+gboolean virt_host_create(virt_host *self, const char *xml, GError **error);
 /* Kills the guest at once; a guest that is gone already is no error. */
 gboolean virt_domain_destroy(virt_domain *self, GError **error);
 /* Makes `xml` the stored definition (of a running transient VM too); with autostart as said. */

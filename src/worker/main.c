@@ -213,6 +213,31 @@ static gboolean set_limits(worker *self, JsonObject *message, GError **error)
     return TRUE;
 }
 
+static gboolean commit(worker *self, JsonObject *message, GError **error)
+{
+    const char *token, *name;
+    peer_back back;
+
+    if (!json_get_string(message, "token", &token, error) ||
+        !json_opt_string(message, "back", &name, NULL, error))
+        return FALSE;
+    (void)peer_back_parse(name, &back);
+    if (!target_commit(self->target, token, back, on_decision, self))
+        tell_decision(self, "another-token");
+    return TRUE;
+}
+
+static gboolean resolve(worker *self, JsonObject *message, GError **error)
+{
+    const char *name;
+    order_what what;
+
+    if (!json_get_string(message, "order", &name, error) || !order_parse(name, &what))
+        return FALSE;
+    source_resolve(self->source, what);
+    return TRUE;
+}
+
 static void on_message(JsonObject *message, int *fd, void *user)
 {
     worker *self = user;
@@ -237,10 +262,10 @@ static void on_message(JsonObject *message, int *fd, void *user)
                request_time_from_json(message, "at", &at, &error)) {
         if (!source_cutover(self->source, at))
             log_warning("told to switch over, but nothing is held");
-    } else if (!strcmp(op, "commit") && self->target &&
-               json_get_string(message, "token", &text, &error)) {
-        if (!target_commit(self->target, text, on_decision, self))
-            tell_decision(self, "another-token");
+    } else if (!strcmp(op, "commit") && self->target && commit(self, message, &error)) {
+        return;
+    } else if (!strcmp(op, "resolve") && self->source && resolve(self, message, &error)) {
+        return;
     } else {
         log_warning("ferryd: \"%s\" is not possible now%s%s", op, error ? ": " : "",
                     error ? error->message : "");
@@ -274,6 +299,18 @@ static gboolean find_entry(worker *self, GError **error)
     return self->entry != NULL;
 }
 
+/* The move had ended, and its source wants the guest back: that is what it was taken up again for. */
+static void ask_back(worker *self)
+{
+    g_autoptr(JsonObject) order = order_in(self->entry->details);
+    order_state state = ORDER_DONE;
+
+    if (order_from_json(order, &state) == ORDER_GIVE_UP && self->entry->token &&
+        (state == ORDER_ASKED || state == ORDER_FORCED))
+        (void)target_commit(self->target, self->entry->token,
+                            state == ORDER_FORCED ? BACK_TAKEN : BACK_WANTED, on_decision, self);
+}
+
 /* The journal's entry decides which side we are. */
 static gboolean understand_entry(worker *self, GError **error)
 {
@@ -295,6 +332,7 @@ static gboolean understand_entry(worker *self, GError **error)
             return FALSE;
         self->peer = g_strdup(self->entry->peer);
         self->target = target_new(&self->work, self->peer, landing);
+        ask_back(self);
     }
     return TRUE;
 }

@@ -105,6 +105,7 @@ class FerryCase(unittest.TestCase):
     """One lab for all tests of a class; every test leaves it as it found it."""
 
     CONFS = {}          # host name: text of ferryd.conf
+    LOSSY = {}          # host name: seed of a disk that loses what was not flushed when its power is cut
     FLAVOURS = {}       # host name: "modular", where its libvirt is not to be libvirtd
     WITNESS = True
     PAIR = True
@@ -114,7 +115,7 @@ class FerryCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         name = f"t-{cls.__name__.lower()}"[:24] + f"-{os.getpid()}"
-        cls.lab = Lab(name[:31], tie_to_parent=True, flavours=cls.FLAVOURS)
+        cls.lab = Lab(name[:31], tie_to_parent=True, flavours=cls.FLAVOURS, lossy=cls.LOSSY)
         cls.lab.up()
         cls.addClassCleanup(cls.lab.down)
         cls.alpha, cls.zulu, cls.client = cls.lab.alpha, cls.lab.zulu, cls.lab.client

@@ -8,37 +8,14 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from ferrytest import SSD, STORAGE, SWITCHES, FerryCase, vm, wait_until  # noqa: E402
+from ferrytest import SSD, FerryCase, vm, wait_until  # noqa: E402
+from switchover import Switchover  # noqa: E402
 
 ASAN = True
 
 
-class Committing(FerryCase):
+class Committing(Switchover, FerryCase):
     VM = {"memory_mib": 256, "cmdline": {"writes": 50, "dirty": 0, "wset": 64}}
-
-    def links(self, action, *arguments):
-        for name in ("alpha:mig0", "alpha:mig1"):
-            getattr(self.lab.link(name), action)(*arguments)
-
-    def hold_before_the_reply(self, guest=None, storage=STORAGE):
-        """A move whose guest is stopped, and whose target libvirt does not answer Finish3 yet."""
-        guest = guest or self.new_guest()
-        self.links("limit", "100mbit")
-        self.addCleanup(self.links, "unlimited")
-        self.addCleanup(self.links, "restore")
-        self.witness.guest(guest, "set dirty=200")
-        move = self.start_move(guest, *SWITCHES, *storage)
-        self.wait_phase(move, "synchronizing")
-        go = self.stopped(self.zulu, "libvirtd")
-        self.witness.guest(guest, "set dirty=0")
-        self.wait_phase(move, "switching")
-        # The call is there when it lies unread in the stopped daemon's socket.
-        wait_until(self.unread, 60, "Finish3 to reach zulu's libvirtd")
-        return guest, move, go
-
-    def unread(self):
-        lines = [line.split() for line in self.zulu.out("ss", "-xH").splitlines()]
-        return any(words[2] != "0" and words[4].endswith("libvirt-sock") for words in lines)
 
     def end_where_the_journals_say(self, guest, move):
         """Either is right, depending on whether the target was asked before it had given the landing up."""

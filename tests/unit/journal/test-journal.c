@@ -64,7 +64,7 @@ static void begin(fixture *f, const char *id, const char *role)
 static void test_life(fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(journal_entry) found = NULL;
+    g_autoptr(journal_entry) found = NULL, again = NULL;
     g_autoptr(GPtrArray) open = NULL, all = NULL;
 
     begin(f, "a", "source");
@@ -82,6 +82,12 @@ static void test_life(fixture *f, gconstpointer data)
     g_assert_cmpstr(((journal_entry *)open->pdata[0])->id, ==, "b");
     all = journal_list(f->book, FALSE, 10, &error);
     g_assert_cmpuint(all->len, ==, 2);
+    g_assert_true(journal_reopen(f->book, "a", "cleaning", "{\"order\":1}", &error));
+    again = journal_find(f->book, "a", &error);
+    g_assert_cmpint(again->ended, ==, 0);
+    g_assert_cmpstr(again->phase, ==, "cleaning");
+    g_assert_cmpstr(again->details, ==, "{\"order\":1}");
+    g_assert_false(journal_reopen(f->book, "none", "cleaning", "{}", NULL));
     g_assert_null(journal_find(f->book, "none", &error));
     g_assert_no_error(error);
 }
