@@ -88,7 +88,7 @@ static int report(cli *self, JsonObject *move)
     if (cli_print_json(self, move))
         return CLI_OK;
     if (!strcmp(state, "done"))
-        out_line(self->out, OUT_GOOD, "It is done; %s.", why ? why : "'ferry status' shows the move");
+        out_line(self->out, OUT_GOOD, "It is done: %s", why ? why : "'ferry status' shows the move");
     else
         out_line(self->out, OUT_PLAIN,
                  "The other host is being asked one last time; 'ferry status' shows what comes of it.");

@@ -104,6 +104,22 @@ static void add_hold(const migration *m, table *facts)
     fact(facts, "hold", text);
 }
 
+/* What somebody has ordered, and what came of it. */
+static void add_order(const migration *m, table *facts)
+{
+    const char *what, *state, *why;
+    g_autofree char *text = NULL;
+    JsonObject *order;
+
+    if (!json_get_object(m->json, "order", &order, NULL) ||
+        !json_get_string(order, "what", &what, NULL) ||
+        !json_get_string(order, "state", &state, NULL) ||
+        !json_opt_string(order, "why", &why, NULL, NULL))
+        return;
+    text = g_strdup_printf("%s, %s%s%s", what, state, why ? ": " : "", why ? why : "");
+    fact(facts, "order", text);
+}
+
 /* The disks that are kept here, one a line. */
 static void add_paths(GString *text, JsonArray *paths)
 {
@@ -159,6 +175,7 @@ void summary_print(const migration *m, out *to, double now)
     }
     if (m->error_text && !m->blocked_by) /* else the findings below say it */
         fact(facts, m->error_code ? m->error_code : "error", m->error_text);
+    add_order(m, facts);
     add_times(m, facts, now);
     add_bytes(m, facts);
     add_limits(m, facts);

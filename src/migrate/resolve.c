@@ -162,11 +162,15 @@ void resolve_tell(source *self)
 {
     const char *name = self->landing->machine->name, *target = self->asked->target;
     telling t = {.self = self};
+    g_autofree char *waiting = g_strdup_printf(
+        "%s was taken back by order and is this host's; %s is told, so that it never runs it too", name, target);
 
     if (!status_has_error(self->status))
         set_order(self, ORDER_RUN_HERE, ORDER_DONE, NULL);
     (void)status_advance(self->status, PHASE_CLEANING, NULL);
+    status_set_waiting(self->status, waiting);
     insist(self->status, tell, NULL, &t);
+    status_set_waiting(self->status, NULL);
     if (t.has_it)
         status_set_error(self->status, "two-copies",
                          "%s is on both hosts: it was taken back here by order, and %s had started it. Neither is stopped "

@@ -121,12 +121,34 @@ static void requests_are_checked(fixture *f, gconstpointer extra)
     }
     local_refused(f->alpha, "GET", "/v1/migrations/abcd", NULL, "404 unknown-migration");
     local_refused(f->alpha, "POST", "/v1/migrations/abcd/cancel", NULL, "404 unknown-migration");
+    local_refused(f->alpha, "POST", "/v1/migrations/abcd/resolve",
+                  "{\"order\": \"run-here\", \"vm\": \"a\"}", "404 unknown-migration");
     local_refused(f->alpha, "POST", "/v1/landings", "{}", "403 forbidden");
     local_refused(f->alpha, "DELETE", "/v1/peers/yankee", NULL, "404 unknown-host");
     local_refused(f->alpha, "DELETE", "/v1/peers/.hidden", NULL, "404 unknown-host");
     local_refused(f->alpha, "POST", "/v1/pairing", "{\"a\": 1}", "400 bad-request");
     local_refused(f->alpha, "POST", "/v1/peers", "{\"host\": \"zulu\", \"token\": \"short\"}",
                   "400 bad-request");
+}
+
+/* Somebody decides only what nobody knows. */
+static void there_is_nothing_to_resolve(fixture *f, gconstpointer extra)
+{
+    static const char path[] = "/v1/migrations/web01/resolve";
+    static const char order[] = "{\"order\": \"run-here\", \"vm\": \"web01\"}";
+    g_autofree char *id = begin(f, "web01");
+
+    wait_for(f, id, "mirroring");
+    local_refused(f->alpha, "POST", path, "{\"order\": \"run-here\"}", "400 bad-request");
+    local_refused(f->alpha, "POST", path, "{\"order\": \"run\", \"vm\": \"web01\"}",
+                  "400 bad-request");
+    local_refused(f->alpha, "POST", path, "{\"order\": \"run-here\", \"vm\": \"web02\"}",
+                  "400 bad-request");
+    local_refused(f->alpha, "POST", path, order, "409 conflict");
+    move_signal(f->alpha, id, SIGUSR1);
+    wait_for(f, id, "completed");
+    local_refused(f->alpha, "POST", path, order, "409 conflict");
+    g_assert_true(move_is(f->alpha, id, "phase", "completed"));
 }
 
 static void a_move_is_carried_by_a_worker(fixture *f, gconstpointer extra)
@@ -459,6 +481,7 @@ int main(int argc, char **argv)
     TEST(there_is_only_one, NULL);
     TEST(bad_settings_are_told, NULL);
     TEST(requests_are_checked, NULL);
+    TEST(there_is_nothing_to_resolve, NULL);
     TEST(a_move_is_carried_by_a_worker, NULL);
     TEST(who_waits_hears_of_changes, NULL);
     TEST(more_than_the_limit_wait, one);

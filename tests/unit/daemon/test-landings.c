@@ -162,6 +162,10 @@ static void a_landing_is_its_peers(fixture *f, gconstpointer extra)
     expect(f->from_xray, "DELETE", "/v1/landings/" ONE, NULL, "404 unknown-migration");
     expect(f->from_xray, "POST", "/v1/landings/" ONE "/commit", "{\"token\": \"t\"}",
            "404 unknown-migration");
+    expect(f->from_xray, "GET", "/v1/landings/" ONE, NULL, "404 unknown-migration");
+    expect(f->from_alpha, "GET", "/v1/landings/" ONE, NULL, "200");
+    /* It came from alpha: nothing was given to it. */
+    expect(f->from_alpha, "GET", "/v1/handovers/" ONE, NULL, "404 unknown-migration");
     expect(f->from_alpha, "DELETE", "/v1/landings/" TWO, NULL, "404 unknown-migration");
     g_assert_true(move_is(f->zulu, ONE, "phase", "mirroring"));
     expect(f->from_alpha, "DELETE", "/v1/landings/" ONE, NULL, "204");
@@ -180,6 +184,7 @@ static void commits_come_by_the_control_port_too(fixture *f, gconstpointer extra
 
     land(f->from_alpha, ONE, "web01", "201");
     expect(f->from_alpha, "POST", path, "{\"tokn\": \"x\"}", "400 bad-request");
+    expect(f->from_alpha, "POST", path, "{\"token\": \"x\", \"back\": \"x\"}", "400 bad-request");
     answer = ask(f->from_alpha, "POST", path, body, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(text_of(answer, "decision"), ==, "accepted");
