@@ -37,7 +37,8 @@ static void waiting_free(waiting *w)
 
 static void give_up(waiting *w)
 {
-    exchange_fail(w->x, 503, "busy", "no word about %s %.8s yet; try again", w->owner->what, w->id);
+    exchange_fail(w->x, 504, "slow", "no word about %s %.8s yet: libvirt there may be slow; try again",
+                  w->owner->what, w->id);
 }
 
 void pending_free(pending *self)

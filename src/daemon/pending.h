@@ -5,10 +5,10 @@
 
 typedef struct pending pending;
 
-/* `timeout_ms` later a request is answered 503: the asker may try again. `what` completes "no word
+/* `timeout_ms` later a request is answered 504: the asker may try again. `what` completes "no word
  * about …". */
 pending *pending_new(const char *what, guint timeout_ms);
-/* Those still waiting are answered 503. */
+/* Those still waiting are answered 504. */
 void pending_free(pending *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(pending, pending_free)
 

@@ -150,27 +150,51 @@ static void unknown(exchange *x, const char *id)
     exchange_fail(x, 404, "unknown-migration", "there is no landing %.36s of yours here", id);
 }
 
-/* How far one is, for a source that has lost its data connections. */
-void routes_landing(exchange *x, gpointer user)
+static const char *error_text(const journal_entry *entry, JsonObject **parsed)
+{
+    JsonObject *error;
+    const char *text;
+
+    *parsed = entry->status ? json_parse(entry->status, -1, NULL) : NULL;
+    return *parsed && json_get_object(*parsed, "error", &error, NULL) &&
+                   json_get_string(error, "text", &text, NULL)
+               ? text
+               : "its log says why";
+}
+
+static void answer_shown(ferryd *self, exchange *x, const char *id)
 {
     static const char *const members[] = {"phase", "settled", "error", NULL};
-    ferryd *self = user;
-    g_autoptr(journal_entry) entry = NULL;
-    g_autofree char *id = NULL;
-    landing_state state = look(self, x, &id, &entry);
-    g_autoptr(JsonObject) known = state == NOT_THEIRS ? NULL : moves_find(self->known, id, NULL);
-    JsonObject *body;
+    g_autoptr(JsonObject) known = moves_find(self->known, id, NULL);
+    JsonObject *body = json_object_new();
 
-    if (!known) {
-        unknown(x, id);
-        return;
-    }
-    body = json_object_new();
-    for (const char *const *member = members; *member; member++)
+    for (const char *const *member = members; known && *member; member++)
         if (json_object_has_member(known, *member))
             json_object_set_member(body, *member,
                                    json_node_copy(json_object_get_member(known, *member)));
     exchange_answer(x, 200, body);
+}
+
+/* How far one is, for a source that has lost its data connections. */
+void routes_landing(exchange *x, gpointer user)
+{
+    ferryd *self = user;
+    g_autoptr(journal_entry) entry = NULL, now = NULL;
+    g_autoptr(JsonObject) parsed = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *id = NULL;
+    landing_state state = look(self, x, &id, &entry);
+
+    now = journal_find(self->book, id, &error);
+    if (error) /* what cannot be read is not over */
+        exchange_fail(x, 500, "internal", "%s", error->message);
+    else if (state == NOT_THEIRS)
+        unknown(x, id);
+    else if (now && now->decision != DECISION_ACCEPTED &&
+             (now->ended || now->decision == DECISION_REFUSED))
+        exchange_fail(x, 410, "ended", "%s", error_text(now, &parsed));
+    else
+        answer_shown(self, x, id);
 }
 
 void routes_end_landing(exchange *x, gpointer user)

@@ -4,8 +4,11 @@
 
 #include "base/fdio.h"
 #include "base/log.h"
+#include "base/rate.h"
 #include "base/uuid.h"
 #include "migrate/control.h"
+#include "migrate/deadline.h"
+#include "migrate/pace.h"
 #include "migrate/stall.h"
 #include "net/networks.h"
 #include "relay/squeezed.h"
@@ -223,11 +226,42 @@ static void bear_with_links(source *self)
     self->patient = held;
 }
 
+/* No stall, but nothing that ends by itself. */
+static void show_pace(source *self, pace *memory, const move_progress *progress)
+{
+    gint64 now = g_get_monotonic_time();
+    g_autofree char *dirty = rate_text(progress->dirty_rate), *sent = NULL, *text = NULL;
+
+    if (!pace_look(memory, progress->memory_done, progress->dirty_rate, progress->iteration, now))
+        return;
+    sent = rate_text(memory->rate);
+    text = g_strdup_printf("%s changes its memory faster (%s) than it crosses (%s): it is moved when it does less, or "
+                           "with more bandwidth ('ferry set %.8s bandwidth=none')",
+                           self->landing->machine->name, dirty, sent, self->work->id);
+    (void)status_set_waiting_in(self->status, PHASE_SYNCHRONIZING,
+                                memory->behind ? text : NULL);
+}
+
+static void show_progress(source *self, pace *memory, const move_progress *progress)
+{
+    if (status_phase(self->status) == PHASE_MIRRORING) {
+        status_set_progress(self->status, progress->disk_done, progress->disk_total);
+    } else if (status_phase(self->status) == PHASE_SYNCHRONIZING) {
+        status_set_progress(self->status, progress->memory_done,
+                            progress->memory_done + progress->memory_remaining);
+        show_pace(self, memory, progress);
+    }
+    g_mutex_lock(&self->lock);
+    self->progressed = progress->disk_done + progress->memory_done + progress->iteration;
+    g_mutex_unlock(&self->lock);
+}
+
 /* Shows how far things are, while move_run blocks the main thread of the move. */
 static gpointer watch_progress(gpointer user)
 {
     source *self = user;
     g_auto(GStrv) disks = plan_disk_targets(self->landed->made);
+    pace memory = {0};
 
     g_mutex_lock(&self->lock);
     while (self->moving) {
@@ -246,11 +280,7 @@ static gpointer watch_progress(gpointer user)
                 !hold_look(self->hold, self->domain, status_phase(self->status) == PHASE_SYNCHRONIZING,
                            arrived, &progress, &withdrawn))
                 give_up(self, "group", withdrawn);
-            if (status_phase(self->status) == PHASE_MIRRORING)
-                status_set_progress(self->status, progress.disk_done, progress.disk_total);
-            else if (status_phase(self->status) == PHASE_SYNCHRONIZING)
-                status_set_progress(self->status, progress.memory_done,
-                                    progress.memory_done + progress.memory_remaining);
+            show_progress(self, &memory, &progress);
         }
         if (self->hold)
             bear_with_links(self);
@@ -271,23 +301,39 @@ gboolean source_is_cancelled(source *self, GError **error)
     return cancelled;
 }
 
+gboolean source_give_up(source *self, const char *code, const char *format, ...)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    if (!status_give_up(self->status, code, text))
+        return FALSE;
+    throttle_rest(self->throttle); /* libvirt waits for what is under way */
+    g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "given up");
+    session_fail(self->session, error);
+    /* Once the guest is stopped libvirt has no job to abort, only a reply to wait for, which it shall not get. */
+    if (status_phase(self->status) < PHASE_SWITCHING)
+        (void)move_abort(self->domain, NULL);
+    return TRUE;
+}
+
 /* A synchronous mirror, and the target does nothing: QEMU gets its writes back with an error, which ends the
  * mirror and lets the guest's own be done with the disk here. */
 static void on_stalled(void *user)
 {
     source *self = user;
-    g_autoptr(GError) error = NULL;
 
     if (status_phase(self->status) >= PHASE_SWITCHING)
         return; /* the guest is stopped already */
-    status_set_error(self->status, "guest-stall",
-                     "%s did not take a write for %u s, and with a synchronous mirror the guest waits for it: "
-                     "the move was given up ('max-guest-stall' in ferryd.conf says after how long; a mirror in "
-                     "the background never makes a guest wait)",
-                     self->asked->target, self->work->conf->max_guest_stall);
-    g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "given up, so that the guest goes on");
-    session_fail(self->session, error);
-    (void)move_abort(self->domain, NULL);
+    (void)source_give_up(self, "guest-stall",
+                         "%s did not take a write for %u s, and with a synchronous mirror the guest waits for it: "
+                         "the move was given up ('max-guest-stall' in ferryd.conf says after how long; a mirror in "
+                         "the background never makes a guest wait)",
+                         self->asked->target, self->work->conf->max_guest_stall);
 }
 
 /* Phases mirroring to committing: one call of libvirt's, with our hands in it. */
@@ -307,6 +353,7 @@ gboolean source_migrate(source *self, GError **error)
     GThread *watcher;
     move_watch *suspend;
     stall *stalls = NULL;
+    deadline *progress;
     gboolean moved;
 
     /* Should this host go down after the give-up, its libvirt must not start the guest by itself (I1). */
@@ -321,6 +368,7 @@ gboolean source_migrate(source *self, GError **error)
     watcher = g_thread_new("progress", watch_progress, self);
     if (self->asked->synchronous && self->work->conf->max_guest_stall)
         stalls = stall_watch(self->exports, self->work->conf->max_guest_stall, on_stalled, self);
+    progress = deadline_watch(self);
     /* A cancel from here on finds something to abort; an earlier one is seen now. */
     moved = !source_is_cancelled(self, error) && move_run(self->domain, &terms, error);
     g_mutex_lock(&self->lock);
@@ -335,6 +383,7 @@ gboolean source_migrate(source *self, GError **error)
     if (self->hold)
         hold_end(self->hold);
     stall_unwatch(stalls);
+    deadline_unwatch(progress);
     move_unwatch(suspend);
     return moved;
 }

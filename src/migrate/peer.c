@@ -17,7 +17,7 @@ static const struct {
     {"bad-request", 400},  {"untrusted", 403},   {"forbidden", 403},      {"incoming-off", 403},
     {"outgoing-off", 403}, {"unknown-vm", 404},  {"unknown-host", 404},   {"not-found", 404},
     {"conflict", 409},     {"blocked", 409},     {"not-running", 409},    {"unreachable", 502},
-    {"peer-error", 502},   {"peer-expired", 502}, {"peer-untrusted", 502}, {"busy", 503},
+    {"peer-error", 502},   {"peer-expired", 502}, {"peer-untrusted", 502}, {"busy", 503},         {"slow", 504},
 };
 
 int peer_status_of_code(const char *code)
@@ -52,8 +52,9 @@ static JsonObject *refusal(const client *from, const GError *error)
     return outer;
 }
 
-gboolean peer_call(const job *work, const char *peer, const char *method, const char *path,
-                   JsonObject *body, int *code, JsonObject **answer, GError **error)
+static gboolean call(const job *work, const char *peer, const char *method, const char *path,
+                     JsonObject *body, guint timeout_s, GCancellable *cancel, int *code,
+                     JsonObject **answer, GError **error)
 {
     g_autofree char *host = NULL;
     g_autoptr(client) to = NULL;
@@ -65,7 +66,7 @@ gboolean peer_call(const job *work, const char *peer, const char *method, const 
     to = client_peer(work->identity, host, port, peer, error);
     if (!to)
         return FALSE;
-    *answer = client_call(to, method, path, body, CLIENT_TIMEOUT_LONG, NULL, &local);
+    *answer = client_call(to, method, path, body, timeout_s, cancel, &local);
     *code = client_status(to);
     if (*answer)
         return TRUE;
@@ -104,6 +105,31 @@ static void set_refused(const char *peer, int code, JsonObject *answer, GError *
         g_set_error(error, G_IO_ERROR, kind, "%s: %s", peer, text);
     else
         g_set_error(error, G_IO_ERROR, kind, "%s answered with HTTP status %d", peer, code);
+}
+
+gboolean peer_call(const job *work, const char *peer, const char *method, const char *path,
+                   JsonObject *body, int *code, JsonObject **answer, GError **error)
+{
+    return call(work, peer, method, path, body, CLIENT_TIMEOUT_LONG, NULL, code, answer, error);
+}
+
+gboolean peer_landing_over(const job *work, const char *peer, const char *id, GCancellable *cancel,
+                           char **why)
+{
+    g_autofree char *path = g_strdup_printf("/v1/landings/%s", id);
+    g_autoptr(JsonObject) answer = NULL;
+    const char *what, *text;
+    JsonObject *said;
+    int code;
+
+    if (!call(work, peer, "GET", path, NULL, CLIENT_TIMEOUT, cancel, &code, &answer, NULL) ||
+        !json_get_object(answer, "error", &said, NULL) ||
+        !json_get_string(said, "code", &what, NULL) ||
+        !json_get_string(said, "text", &text, NULL) ||
+        (strcmp(what, "ended") && strcmp(what, "unknown-migration")))
+        return FALSE;
+    *why = g_strdup(text);
+    return TRUE;
 }
 
 gboolean peer_commit(const job *work, const char *peer, const char *id, const char *token,

@@ -32,5 +32,9 @@ gboolean peer_handover(const job *work, const char *peer, const char *id, gboole
  * nothing is known yet. */
 gboolean peer_proof(const job *work, const char *peer, const char *id, gboolean *alive, char **why,
                     GError **error);
+/* Is it certain that a landing has ended without having accepted the guest, or is not there at all? Asked for as long as
+ * `cancel` is not cancelled, but not for long. *why: a text then; caller frees. */
+gboolean peer_landing_over(const job *work, const char *peer, const char *id, GCancellable *cancel,
+                           char **why);
 /* Ends a landing before its commit; best effort. */
 void peer_end_landing(const job *work, const char *peer, const char *id);

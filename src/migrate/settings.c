@@ -68,6 +68,7 @@ static const setting table[] = {
     {"migrations", "latency-guard", FACTOR, AT(latency_guard), 0, 0},
     {"migrations", "latency-patience", NUMBER, AT(latency_patience), 1, 10000},
     {"migrations", "settle", NUMBER, AT(settle), 0, 3600},
+    {"migrations", "stall-timeout", NUMBER, AT(stall_timeout), 5, 86400},
     {"migrations", "max-guest-stall", NUMBER, AT(max_guest_stall), 0, 3600},
     {"seeds", "templates", PLACES, AT(seeds_templates), 0, 0},
     {"seeds", "same-name", PLACES, AT(seeds_same_name), 0, 0},
@@ -273,6 +274,7 @@ static settings *defaults(void)
     self->latency_guard = 1.5;
     self->latency_patience = 10;
     self->settle = 5;
+    self->stall_timeout = 300;
     self->max_guest_stall = 2;
     self->tls.certificate = g_strdup(DEFAULT_CERTIFICATE);
     self->tls.key = g_strdup(DEFAULT_KEY);

@@ -44,6 +44,7 @@ typedef struct {
     double latency_guard; /* latency-guard, factor (rate.h); 0: off; default 1.5 */
     guint latency_patience; /* latency-patience, ms, 1 to 10000; default 10 */
     guint settle; /* settle, seconds a guest that came here must be seen running, 0 to 3600; default 5 */
+    guint stall_timeout;   /* stall-timeout, seconds, 5 to 86400; default 300 */
     guint max_guest_stall; /* max-guest-stall, seconds, 0 (for ever) to 3600; default 2 */
     /* [seeds]: directories or "pool:NAME", NULL: none. Images there may help any VM; same_name: only
      * one with a disk of that file name */

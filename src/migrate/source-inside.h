@@ -34,6 +34,7 @@ struct source {
     gboolean moving; /* move_run is under way: it can be aborted */
     gboolean session_over;
     gboolean handing; /* the hand-over is under way, in the rpc stream's thread */
+    guint64 progressed; /* changes with every step of libvirt's job */
     verdict said;
     status_settled proof; /* what the target says of the guest since then */
     gboolean asking;      /* the target, without an answer so far: an order is possible */
@@ -88,6 +89,10 @@ gboolean source_is_cancelled(source *self, GError **error);
 gboolean source_open_session(source *self, GError **error);
 /* Blocks in libvirt until the migration has ended. What counts afterwards is the decision, not what libvirt thinks. */
 gboolean source_migrate(source *self, GError **error);
+
+/* Gives the move up before its commit, so that the guest goes on here; for this reason. FALSE: too late. Any thread. */
+gboolean source_give_up(source *self, const char *code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 /* The end, either way: cleans up behind a VM that has moved, or sees that it runs here and the target forgets it. */
 void source_finish(source *self, gboolean moved);

@@ -4,6 +4,7 @@
 
 #include "base/hook.h"
 #include "base/log.h"
+#include "migrate/await.h"
 #include "migrate/control.h"
 #include "migrate/peer.h"
 
@@ -176,6 +177,19 @@ static gboolean accept_answer(source *self, JsonObject *answer)
     return TRUE;
 }
 
+/* One call; the landing itself, at the target, may take longer than that. */
+static gboolean ask_to_land(source *self, JsonObject *body, int *code, JsonObject **answer,
+                            GError **error)
+{
+    g_autofree char *whose = g_strdup_printf("the answer of %s", self->asked->target);
+    await *shown = await_begin(self->status, whose);
+    gboolean answered = peer_call(self->work, self->asked->target, "POST", "/v1/landings", body,
+                                  code, answer, error);
+
+    await_end(shown);
+    return answered;
+}
+
 /* Phase landing: asks until the target has a free slot. */
 static gboolean land(source *self)
 {
@@ -183,17 +197,25 @@ static gboolean land(source *self)
     g_autofree char *waiting =
         g_strdup_printf("a free slot at %s (its limit of incoming moves is reached)",
                         self->asked->target);
+    gint64 limit = (gint64)self->work->conf->stall_timeout * G_TIME_SPAN_SECOND;
+    gint64 asked = g_get_monotonic_time();
 
     for (;;) {
         g_autoptr(JsonObject) answer = NULL;
         g_autoptr(GError) error = NULL;
         int code;
 
-        if (!peer_call(self->work, self->asked->target, "POST", "/v1/landings", body, &code, &answer,
-                       &error)) {
+        if (!ask_to_land(self, body, &code, &answer, &error)) {
             status_set_error(self->status, peer_error_code(error), "%s", error->message);
             return FALSE;
         }
+        /* It is at it, and takes its time. */
+        if (code == 504 && !self->compare && g_get_monotonic_time() - asked < limit) {
+            if (!pause_cancellable(self, BUSY_PAUSE))
+                return FALSE;
+            continue;
+        }
+        asked = g_get_monotonic_time();
         if (code == 503 && !self->compare) {
             if (status_phase(self->status) != PHASE_QUEUED)
                 (void)status_enter(self->status, PHASE_QUEUED, NULL);

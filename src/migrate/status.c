@@ -19,7 +19,7 @@ struct status {
     status_setup setup;
     char *id, *role, *vm, *vm_uuid, *peer;
     phase now;
-    gboolean cancelled;
+    gboolean cancelled, given_up;
     journal_decision decision;
     gint64 version;
     gint64 began, phase_began, ended; /* Unix µs; 0: not yet */
@@ -391,6 +391,22 @@ gboolean status_cancel(status *self, const char *why)
     return won;
 }
 
+gboolean status_give_up(status *self, const char *code, const char *text)
+{
+    gboolean won;
+
+    g_mutex_lock(&self->lock);
+    won = phase_may_cancel(self->now) && !self->cancelled;
+    self->given_up |= won;
+    if (won && !self->error_code) {
+        self->error_code = g_strdup(code);
+        self->error_text = g_strdup(text);
+        log_error("%s", text);
+    }
+    unlock_changed(self);
+    return won;
+}
+
 gboolean status_is_cancelled(status *self)
 {
     gboolean cancelled;
@@ -406,8 +422,9 @@ gboolean status_commit(status *self, journal_decision decision, const char *toke
     gboolean ok = FALSE;
 
     g_mutex_lock(&self->lock);
-    if (self->cancelled)
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the move was cancelled");
+    if (self->cancelled || self->given_up)
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the move was %s",
+                    self->cancelled ? "cancelled" : "given up");
     else
         ok = advance(self, PHASE_COMMITTING, error) &&
              journal_decide(self->setup.journal, self->id, decision, token, error);
@@ -562,9 +579,9 @@ status_settled status_get_settled(status *self)
     return settled;
 }
 
-void status_set_waiting(status *self, const char *text)
+/* Ends a critical section. */
+static void unlock_waiting(status *self, const char *text)
 {
-    g_mutex_lock(&self->lock);
     if (!g_strcmp0(self->waiting, text)) {
         g_mutex_unlock(&self->lock);
         return;
@@ -572,6 +589,23 @@ void status_set_waiting(status *self, const char *text)
     g_free(self->waiting);
     self->waiting = g_strdup(text);
     unlock_changed(self);
+}
+
+void status_set_waiting(status *self, const char *text)
+{
+    g_mutex_lock(&self->lock);
+    unlock_waiting(self, text);
+}
+
+gboolean status_set_waiting_in(status *self, phase during, const char *text)
+{
+    g_mutex_lock(&self->lock);
+    if (self->now == during) {
+        unlock_waiting(self, text);
+        return TRUE;
+    }
+    g_mutex_unlock(&self->lock);
+    return FALSE;
 }
 
 void status_set_vm(status *self, const char *name, const char *uuid)

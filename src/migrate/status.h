@@ -56,7 +56,9 @@ gboolean status_advance(status *self, phase to, GError **error);
 /* Cancelling and committing exclude each other: whichever comes first wins. */
 gboolean status_cancel(status *self, const char *why); /* FALSE: too late */
 gboolean status_is_cancelled(status *self);
-/* Enters committing and records the decision with its token, in this order and durably, unless cancelled. */
+/* It is given up here: this is its error, and it will not be committed. FALSE: too late, or cancelled already. */
+gboolean status_give_up(status *self, const char *code, const char *text);
+/* Enters committing and records the decision with its token, in this order and durably, unless cancelled or given up. */
 gboolean status_commit(status *self, journal_decision decision, const char *token, GError **error);
 /* Records a later decision with the same token. */
 gboolean status_decide(status *self, journal_decision decision, const char *token, GError **error);
@@ -81,6 +83,8 @@ gboolean status_set_order(status *self, order_what what, order_state state, cons
 order_what status_order(status *self, order_state *state);
 
 void status_set_waiting(status *self, const char *text); /* NULL: for nothing */
+/* The same, as long as it is in this phase; else nothing, and FALSE. */
+gboolean status_set_waiting_in(status *self, phase during, const char *text);
 void status_set_vm(status *self, const char *name, const char *uuid);
 void status_set_progress(status *self, guint64 done, guint64 total); /* bytes of this phase; rate and ETA follow */
 /* Shows also how long there has been no channel, if that is the case. */

@@ -225,6 +225,21 @@ static void the_limit_is_kept_in_order(fixture *f, gconstpointer extra)
     land(f->from_alpha, THREE, "web03", "201");
 }
 
+/* Who has lost all links asks whether there is something to come back to. */
+static void whether_it_is_over_can_be_asked(fixture *f, gconstpointer extra)
+{
+    land(f->from_alpha, ONE, "web01", "201");
+    expect(f->from_alpha, "GET", "/v1/landings/" ONE, NULL, "200");
+    expect(f->from_xray, "GET", "/v1/landings/" ONE, NULL, "404 unknown-migration");
+    expect(f->from_alpha, "GET", "/v1/landings/" TWO, NULL, "404 unknown-migration");
+    test_daemon_stop(f->zulu, SIGKILL);
+    test_daemon_start(f->zulu);
+    expect(f->from_alpha, "GET", "/v1/landings/" ONE, NULL, "200");
+    expect(f->from_alpha, "DELETE", "/v1/landings/" ONE, NULL, "204");
+    expect(f->from_alpha, "GET", "/v1/landings/" ONE, NULL, "410 ended");
+    expect(f->from_xray, "GET", "/v1/landings/" ONE, NULL, "404 unknown-migration");
+}
+
 static void blocked_landings_give_their_slot_back(fixture *f, gconstpointer extra)
 {
     land(f->from_alpha, ONE, "blocked", "409 blocked");
@@ -295,6 +310,7 @@ int main(int argc, char **argv)
     TEST(large_ones_are_refused, NULL);
     TEST(a_landing_is_its_peers, NULL);
     TEST(commits_come_by_the_control_port_too, NULL);
+    TEST(whether_it_is_over_can_be_asked, NULL);
     TEST(the_limit_is_kept_in_order, one);
     TEST(blocked_landings_give_their_slot_back, one);
     TEST(incoming_can_be_off, "[migrations]\nincoming=no\n");

@@ -46,6 +46,7 @@ static void assert_defaults(const settings *s)
     g_assert_cmpuint(s->bandwidth, ==, 0);
     g_assert_cmpuint(s->move_bandwidth, ==, 0);
     g_assert_cmpfloat(s->latency_guard, ==, 1.5);
+    g_assert_cmpint(s->stall_timeout, ==, 300);
     g_assert_cmpint(s->max_guest_stall, ==, 2);
     g_assert_cmpstr(s->tls.certificate, ==, "/etc/ferry/pki/host.crt");
     g_assert_cmpstr(s->tls.key, ==, "/etc/ferry/pki/host.key");
@@ -91,7 +92,7 @@ static void every_key_is_read(void)
              "[networks]\nmigration=10.70.0.0/24;10.71.0.0/24\nchannels=16\nlink-timeout=1\nhold-link-timeout=2\n"
              "[migrations]\nincoming=Off\noutgoing=false\nmax-incoming=64\nmax-outgoing=1\n"
              "landing-timeout=86400\nway-back=0\nkeep-landed=8760\n"
-             "bandwidth=1Gbit/s\nmove-bandwidth=50M\nlatency-guard=off\nsettle=0\nmax-guest-stall=0\n"
+             "bandwidth=1Gbit/s\nmove-bandwidth=50M\nlatency-guard=off\nsettle=0\nmax-guest-stall=0\nstall-timeout=5\n"
              "[seeds]\ntemplates=/srv/t;pool:golden\nsame-name=/backup\n"
              "[tls]\ncertificate=/c\nkey=/k\nclient-certificate=/cc\nclient-key=/ck\nca=/ca\n"
              "ca-allow=*.a.example;b\npeers=/p\n"
@@ -128,6 +129,7 @@ static void every_key_is_read(void)
     g_assert_cmpuint(s->move_bandwidth, ==, 50u << 20);
     g_assert_cmpfloat(s->latency_guard, ==, 0);
     g_assert_cmpint(s->max_guest_stall, ==, 0);
+    g_assert_cmpint(s->stall_timeout, ==, 5);
     g_assert_cmpstr(s->seeds_templates[0], ==, "/srv/t");
     g_assert_cmpstr(s->seeds_templates[1], ==, "pool:golden");
     g_assert_cmpstr(s->seeds_same_name[0], ==, "/backup");
@@ -180,6 +182,7 @@ static void every_mistake_is_named(void)
         {"migrations", "latency-guard", "1"},
         {"migrations", "settle", "3601"},
         {"migrations", "max-guest-stall", "3601"},
+        {"migrations", "stall-timeout", "4"},
         {"seeds", "templates", "relative"},
         {"seeds", "same-name", "/a;pool:"},
         {"tls", "certificate", "/only"},
@@ -272,6 +275,7 @@ static void the_sample_is_right(void)
                                         "move-bandwidth",
                                         "latency-guard",
                                         "settle",
+                                        "stall-timeout",
                                         "max-guest-stall",
                                         "templates",
                                         "same-name",
