@@ -104,6 +104,15 @@ const char *connection_who(const connection *self)
     return self->who;
 }
 
+gint64 connection_uid(const connection *self)
+{
+    g_autoptr(GCredentials) user =
+        self->local && self->socket ? g_socket_get_credentials(self->socket, NULL) : NULL;
+    uid_t uid = user ? g_credentials_get_unix_user(user, NULL) : (uid_t)-1;
+
+    return uid == (uid_t)-1 ? -1 : (gint64)uid;
+}
+
 gboolean connection_is_local(const connection *self)
 {
     return self->local;

@@ -31,6 +31,8 @@ gboolean connection_alive(const connection *self);
 
 /* "10.0.0.1", or "local". */
 const char *connection_who(const connection *self);
+/* The user's id at the other end of a local one; -1: not known. */
+gint64 connection_uid(const connection *self);
 gboolean connection_is_local(const connection *self);
 /* What it showed in its TLS handshake: DER, leaf first; NULL for a local one. */
 GPtrArray *connection_chain(const connection *self);

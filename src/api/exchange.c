@@ -72,6 +72,11 @@ const char *exchange_who(const exchange *self)
     return connection_who(self->from);
 }
 
+gint64 exchange_uid(const exchange *self)
+{
+    return connection_uid(self->from);
+}
+
 GBytes *exchange_certificate(const exchange *self)
 {
     GPtrArray *chain = connection_chain(self->from);

@@ -19,6 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(exchange, exchange_unref)
 const char *exchange_peer(const exchange *self);
 /* Where it comes from, for logs: "10.0.0.1", "local". */
 const char *exchange_who(const exchange *self);
+/* The id of the local user who asks; -1 for other hosts, or where it is not known. */
+gint64 exchange_uid(const exchange *self);
 /* The leaf certificate the client showed, DER; NULL on the local listener. */
 GBytes *exchange_certificate(const exchange *self);
 /* What stood for the n-th "*" of the route's pattern, unescaped: UTF-8, neither empty nor with '/'.

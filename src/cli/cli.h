@@ -76,6 +76,7 @@ int commit_command(cli *self, GStrv *args);
 int status_command(cli *self, GStrv *args);
 int list_command(cli *self, GStrv *args);
 int cutover_command(cli *self, GStrv *args);
+int history_command(cli *self, GStrv *args);
 int cancel_command(cli *self, GStrv *args);
 int resolve_command(cli *self, GStrv *args);
 int set_command(cli *self, GStrv *args);

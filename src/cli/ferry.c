@@ -15,6 +15,7 @@ static const cli_command commands[] = {
     {"commit", commit_command, "VM", "end the way back of a VM early, and delete its old disks"},
     {"status", status_command, "[ID]", "show one move, or all that are under way"},
     {"list", list_command, "", "list moves from and to this host"},
+    {"history", history_command, "[VM|ID]", "show all moves of this host, also while ferryd is stopped"},
     {"set", set_command, "ID SETTING=VALUE...", "change the limits of a move while it runs"},
     {"cutover", cutover_command, "ID | --group NAME", "switch a move over that is held, or a group"},
     {"cancel", cancel_command, "ID", "cancel a move; the VM goes on where it is"},

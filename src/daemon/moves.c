@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "daemon/pending.h"
+#include "migrate/record.h"
 
 #include <string.h>
 
@@ -126,41 +127,9 @@ void moves_set(moves *self, const char *id, JsonObject *status)
         self->changed(m->id, now, self->user);
 }
 
-/* An entry of another version may name a phase of its own; what counts is whether it is over, and
- * whether there is a way back. */
-static const char *shown_phase(const journal_entry *entry)
-{
-    phase known;
-
-    if (phase_from_name(entry->phase, &known))
-        return entry->phase;
-    return phase_name(entry->ended                         ? PHASE_FAILED
-                      : entry->decision == DECISION_NONE ? PHASE_LANDING
-                                                         : PHASE_COMMITTING);
-}
-
-static JsonObject *from_entry(const journal_entry *entry)
-{
-    g_autoptr(JsonObject) stored = entry->status ? json_parse(entry->status, -1, NULL) : NULL;
-    JsonObject *status = stored ? json_copy(stored) : json_object_new();
-
-    json_object_set_string_member(status, "id", entry->id);
-    json_object_set_string_member(status, "role", entry->role);
-    json_object_set_string_member(status, "vm", entry->vm);
-    json_object_set_string_member(status, "vm_uuid", entry->vm_uuid);
-    json_object_set_string_member(status, "peer", entry->peer);
-    json_object_set_string_member(status, "phase", shown_phase(entry));
-    json_object_set_double_member(status, "began", (double)entry->began / G_USEC_PER_SEC);
-    if (entry->ended)
-        json_object_set_double_member(status, "ended", (double)entry->ended / G_USEC_PER_SEC);
-    else
-        json_object_set_null_member(status, "ended");
-    return status;
-}
-
 void moves_set_entry(moves *self, const journal_entry *entry, const char *waiting)
 {
-    g_autoptr(JsonObject) status = from_entry(entry);
+    g_autoptr(JsonObject) status = record_json(entry);
 
     if (waiting)
         json_object_set_string_member(status, "waiting", waiting);
@@ -311,7 +280,7 @@ static GPtrArray *known(moves *self)
     for (guint i = 0; entries && i < entries->len; i++) {
         const journal_entry *entry = entries->pdata[i];
         if (!g_hash_table_contains(self->table, entry->id))
-            g_ptr_array_add(all, from_entry(entry));
+            g_ptr_array_add(all, record_json(entry));
     }
     g_ptr_array_sort(all, latest_first);
     return all;

@@ -57,6 +57,7 @@ void routes_begin(ferryd *self, exchange *x, request *begun)
                       asked->vm, other);
         return;
     }
+    asked->asked_by = exchange_uid(x);
     if (!asked->id)
         asked->id = g_uuid_string_random();
     earlier = journal_find(self->book, asked->id, &error);

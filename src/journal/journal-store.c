@@ -4,13 +4,16 @@
 #include "journal/journal-inside.h"
 #include "base/hook.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define SCHEMA_VERSION 2
 #define BUSY_WAIT_MS   10000
 
-static const char schema[] =
+/* What makes a journal of schema n, the number of elements before it, one of n + 1. Never changed, only added to. */
+static const char *const upgrades[] = {
     "CREATE TABLE IF NOT EXISTS migrations("
     " id TEXT PRIMARY KEY, role TEXT NOT NULL, vm TEXT NOT NULL, vm_uuid TEXT NOT NULL,"
     " peer TEXT NOT NULL, phase TEXT NOT NULL, decision INTEGER NOT NULL DEFAULT 0, token TEXT,"
@@ -23,26 +26,47 @@ static const char schema[] =
     " step TEXT NOT NULL) STRICT;"
     "CREATE TABLE IF NOT EXISTS kept("
     " path TEXT PRIMARY KEY, original TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,"
-    " vm_uuid TEXT NOT NULL, until INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS cutovers("
+    " vm_uuid TEXT NOT NULL, until INTEGER NOT NULL) STRICT;",
+    "CREATE INDEX steps_of ON steps(id);",
+    "CREATE TABLE cutovers("
     " cutover TEXT PRIMARY KEY, name TEXT NOT NULL, state INTEGER NOT NULL, why TEXT,"
     " at INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS cutover_members("
+    "CREATE TABLE cutover_members("
     " id TEXT PRIMARY KEY REFERENCES migrations(id), token TEXT,"
-    " cutover TEXT NOT NULL REFERENCES cutovers(cutover)) STRICT;";
+    " cutover TEXT NOT NULL REFERENCES cutovers(cutover)) STRICT;"};
+#define SCHEMA_VERSION ((int)G_N_ELEMENTS(upgrades))
+
+/* Where its file system is mounted, for people. Caller frees. */
+static char *mounted_at(const char *path)
+{
+    char *at = g_path_get_dirname(path);
+    struct stat here, above;
+
+    while (strcmp(at, "/") && stat(at, &here) == 0) {
+        char *parent = g_path_get_dirname(at);
+        if (stat(parent, &above) < 0 || above.st_dev != here.st_dev) {
+            g_free(parent);
+            break;
+        }
+        g_free(at);
+        at = parent;
+    }
+    return at;
+}
 
 gboolean journal_failed(journal *self, GError **error)
 {
     int code = sqlite3_errcode(self->db);
+    g_autofree char *at = mounted_at(self->path), *full = NULL, *locked = NULL;
     const char *hint = "";
     GIOErrorEnum kind = G_IO_ERROR_FAILED;
 
     if (code == SQLITE_FULL) {
         kind = G_IO_ERROR_NO_SPACE;
-        hint = "; make room on its file system";
+        hint = full = g_strdup_printf("; make room on the file system at %s", at);
     } else if (code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN) {
         kind = G_IO_ERROR_PERMISSION_DENIED;
-        hint = "; it must be writable for root";
+        hint = locked = g_strdup_printf("; it, and the file system at %s, must be writable for root", at);
     } else if (code == SQLITE_BUSY) {
         kind = G_IO_ERROR_BUSY;
         hint = "; another process holds it";
@@ -133,19 +157,39 @@ GPtrArray *journal_rows(journal *self, sqlite3_stmt *query, gpointer (*from_row)
     return code == SQLITE_DONE ? g_steal_pointer(&list) : NULL;
 }
 
-static gboolean make_schema(journal *self, gboolean read_only, GError **error)
+static gboolean read_version(journal *self, int *version, GError **error)
 {
-    g_autofree char *set = g_strdup_printf("PRAGMA user_version = %d", SCHEMA_VERSION);
     sqlite3_stmt *query = journal_statement(self, error, "PRAGMA user_version", "");
-    int version = -1;
 
+    *version = -1;
     if (!query)
         return FALSE;
     if (sqlite3_step(query) == SQLITE_ROW)
-        version = sqlite3_column_int(query, 0);
+        *version = sqlite3_column_int(query, 0);
     sqlite3_finalize(query);
-    if (version < 0)
-        return journal_failed(self, error);
+    return *version >= 0 || journal_failed(self, error);
+}
+
+/* In a transaction: somebody else may have done it since we looked. */
+static gboolean upgrade(journal *self, GError **error)
+{
+    g_autofree char *set = g_strdup_printf("PRAGMA user_version = %d", SCHEMA_VERSION);
+    int version;
+
+    if (!read_version(self, &version, error))
+        return FALSE;
+    for (int i = version; i < SCHEMA_VERSION; i++)
+        if (!execute(self, upgrades[i], error))
+            return FALSE;
+    return execute(self, set, error);
+}
+
+static gboolean make_schema(journal *self, gboolean read_only, GError **error)
+{
+    int version;
+
+    if (!read_version(self, &version, error))
+        return FALSE;
     if (version > SCHEMA_VERSION) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
                     "journal %s was written by a newer Ferry (schema %d, this one knows %d); "
@@ -156,18 +200,32 @@ static gboolean make_schema(journal *self, gboolean read_only, GError **error)
     if (version == SCHEMA_VERSION || read_only)
         return TRUE;
     return journal_change(self, "schema", error) &&
-           journal_settle(self, execute(self, schema, error) && execute(self, set, error), error);
+           journal_settle(self, upgrade(self, error), error);
+}
+
+/* On a file system that cannot be written SQLite cannot make what readers share; without a log to
+ * replay nobody needs it. NULL: it can be. Caller frees. */
+static char *frozen_uri(const char *path)
+{
+    g_autofree char *directory = g_path_get_dirname(path), *log = g_strconcat(path, "-wal", NULL);
+    g_autofree char *escaped = g_uri_escape_string(path, "/", FALSE);
+
+    return access(directory, W_OK) < 0 && errno == EROFS && access(log, F_OK) < 0
+               ? g_strdup_printf("file:%s?immutable=1", escaped)
+               : NULL;
 }
 
 journal *journal_open(const char *path, gboolean read_only, GError **error)
 {
     g_autoptr(journal) self = g_new0(journal, 1);
     int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    g_autofree char *frozen = read_only ? frozen_uri(path) : NULL;
     mode_t mask = umask(077);
     int code;
 
     self->path = g_strdup(path);
-    code = sqlite3_open_v2(path, &self->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    code = sqlite3_open_v2(frozen ? frozen : path, &self->db,
+                           flags | SQLITE_OPEN_NOMUTEX | (frozen ? SQLITE_OPEN_URI : 0), NULL);
     umask(mask);
     if (code != SQLITE_OK) {
         if (self->db)

@@ -285,6 +285,46 @@ GPtrArray *journal_list(journal *self, gboolean unfinished_only, guint most, GEr
                         any_entry_from_row, any_entry_free, error);
 }
 
+GPtrArray *journal_history(journal *self, const char *what, gint64 since, guint most, GError **error)
+{
+    g_autofree char *lower = what ? g_ascii_strdown(what, -1) : NULL;
+
+    return journal_rows(
+        self,
+        journal_statement(self, error,
+                          ENTRY_COLUMNS
+                          "WHERE began >= ?3 AND (?1 IS NULL OR vm = ?1 OR vm_uuid = ?2 OR"
+                          " length(?2) >= 4 AND substr(id, 1, length(?2)) = ?2)"
+                          " ORDER BY began DESC LIMIT ?4",
+                          "ssii", what, lower, since, (gint64)most),
+        any_entry_from_row, any_entry_free, error);
+}
+
+static gpointer step_from_row(sqlite3_stmt *row)
+{
+    journal_step *step = g_new0(journal_step, 1);
+
+    step->at = sqlite3_column_int64(row, 0);
+    step->step = journal_column(row, 1);
+    return step;
+}
+
+static void step_free(gpointer data)
+{
+    journal_step *step = data;
+
+    g_free(step->step);
+    g_free(step);
+}
+
+GPtrArray *journal_steps(journal *self, const char *id, GError **error)
+{
+    return journal_rows(
+        self,
+        journal_statement(self, error, "SELECT at, step FROM steps WHERE id = ?1 ORDER BY n", "s", id),
+        step_from_row, step_free, error);
+}
+
 journal_entry *journal_last_handover(journal *self, const char *vm, GError **error)
 {
     g_autofree char *uuid = g_ascii_strdown(vm, -1);

@@ -65,6 +65,15 @@ gboolean journal_reopen(journal *self, const char *id, const char *phase, const 
 journal_entry *journal_find(journal *self, const char *id, GError **error);
 /* Newest first; unfinished ones only, or the last `most`. Elements are owned by the array. */
 GPtrArray *journal_list(journal *self, gboolean unfinished_only, guint most, GError **error);
+/* Of a VM (name or UUID) or one by its id (a prefix of at least 4 digits; NULL: all), begun at `since` (Unix µs) or later;
+ * newest first, at most `most`. */
+GPtrArray *journal_history(journal *self, const char *what, gint64 since, guint most, GError **error);
+/* Each step of one that was written down, in order. */
+typedef struct {
+    gint64 at;  /* Unix time, µs */
+    char *step; /* a phase or a decision */
+} journal_step;
+GPtrArray *journal_steps(journal *self, const char *id, GError **error);
 /* The latest migration that changed whose this VM (name or UUID) is: given up here, or accepted. It may not have ended
  * yet. NULL without error: there is none. */
 journal_entry *journal_last_handover(journal *self, const char *vm, GError **error);

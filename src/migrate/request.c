@@ -16,7 +16,7 @@
 
 static const char *const members[] = {"id",       "vm",      "target",   "switches",
                                       "storage",  "formats", "way_back", "mirror", "verify",
-                                      "bandwidth", "latency_guard", "return_of",
+                                      "bandwidth", "latency_guard", "return_of", "asked_by",
                                       "hold",     "cutover_at", "group", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -244,6 +244,7 @@ request *request_from_json(JsonObject *object, GError **error)
         !json_opt_string(object, "group", &group, NULL, error) ||
         (group && !request_check_group(group, error)) ||
         !request_time_from_json(object, "cutover_at", &self->cutover_at, error) ||
+        !json_opt_int(object, "asked_by", 0, G_MAXUINT32, &self->asked_by, -1, error) ||
         !take_map(object, "switches", &self->switch_keys, &self->switch_values,
                   request_check_switch, error) ||
         !take_map(object, "storage", &self->storage_keys, &self->storage_values,
@@ -324,6 +325,8 @@ JsonObject *request_to_json(const request *self)
     if (self->group)
         json_object_set_string_member(object, "group", self->group);
     request_limits_to_json(&self->limits, object);
+    if (self->asked_by >= 0)
+        json_object_set_int_member(object, "asked_by", self->asked_by);
     return object;
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     gint64 cutover_at;                  /* "cutover_at": Unix seconds, only with hold; 0: when told */
     char *group;                        /* "group": with whom it switches over, only with hold; NULL: alone */
     request_limits limits;              /* not said: the host's settings */
+    gint64 asked_by;                    /* "asked_by": the user's id, which ferryd sets; -1: not known */
 } request;
 
 /* Unknown members are refused (a typing error must not become a default). "id" is taken if present.

@@ -12,8 +12,8 @@ from fakeferryd import BLOCKING, CHANGES, COMPLETED, GIB, ID, MOVE, refusal  # n
 from runs import FerryCase  # noqa: E402
 
 ASAN = True
-COMMANDS = ("compare", "explain", "migrate", "return", "commit", "status", "list", "set", "cutover", "cancel", "pair",
-            "peers", "unpair", "version", "help")
+COMMANDS = ("compare", "explain", "migrate", "return", "commit", "status", "list", "history", "set", "cutover", "cancel",
+            "pair", "peers", "unpair", "version", "help")
 
 
 class Usage(FerryCase):

@@ -319,6 +319,89 @@ static void test_newer(fixture *f, gconstpointer data)
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
 }
 
+static int number_of(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *query;
+    int value;
+
+    g_assert_cmpint(sqlite3_prepare_v2(db, sql, -1, &query, NULL), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_step(query), ==, SQLITE_ROW);
+    value = sqlite3_column_int(query, 0);
+    sqlite3_finalize(query);
+    return value;
+}
+
+/* As the first version left it. */
+static void test_older(fixture *f, gconstpointer data)
+{
+    static const char indices[] = "SELECT count(*) FROM sqlite_master WHERE name = 'steps_of'";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(journal) again = NULL, read_only = NULL;
+    g_autoptr(journal_entry) found = NULL;
+    sqlite3 *db;
+    int version;
+
+    begin(f, "a", "source");
+    g_clear_pointer(&f->book, journal_close);
+    g_assert_cmpint(sqlite3_open(f->path, &db), ==, SQLITE_OK);
+    version = number_of(db, "PRAGMA user_version");
+    g_assert_cmpint(sqlite3_exec(db, "DROP INDEX steps_of; PRAGMA user_version = 1", NULL, NULL, NULL), ==,
+                    SQLITE_OK);
+    /* Who only reads can read it as it is. */
+    read_only = journal_open(f->path, TRUE, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(number_of(db, "PRAGMA user_version"), ==, 1);
+    again = journal_open(f->path, FALSE, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(number_of(db, "PRAGMA user_version"), ==, version);
+    g_assert_cmpint(number_of(db, indices), ==, 1);
+    sqlite3_close(db);
+    found = journal_find(again, "a", NULL);
+    g_assert_cmpstr(found->vm, ==, "web01");
+}
+
+static void begin_of(fixture *f, const char *id, const char *vm)
+{
+    journal_entry e = entry(id, "source");
+
+    e.vm = (char *)vm;
+    g_assert_true(journal_begin(f->book, &e, NULL));
+}
+
+static guint matches(journal *book, const char *what, gint64 since)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) found = journal_history(book, what, since, 100, &error);
+
+    g_assert_no_error(error);
+    return found->len;
+}
+
+static void test_history(fixture *f, gconstpointer data)
+{
+    g_autoptr(GPtrArray) steps = NULL;
+    gint64 before = g_get_real_time();
+
+    begin_of(f, "abcd0001", "web01");
+    begin_of(f, "abcd0002", "web01");
+    begin_of(f, "abce0003", "db%");
+    g_assert_cmpuint(matches(f->book, NULL, 0), ==, 3);
+    g_assert_cmpuint(matches(f->book, NULL, before), ==, 3);
+    g_assert_cmpuint(matches(f->book, NULL, g_get_real_time() + G_USEC_PER_SEC), ==, 0);
+    g_assert_cmpuint(matches(f->book, "web01", 0), ==, 2);
+    g_assert_cmpuint(matches(f->book, "ABCD", 0), ==, 2);
+    g_assert_cmpuint(matches(f->book, "abc", 0), ==, 0); /* too little */
+    g_assert_cmpuint(matches(f->book, "abce0003", 0), ==, 1);
+    g_assert_cmpuint(matches(f->book, "%", 0), ==, 0); /* no patterns */
+    g_assert_true(journal_set_phase(f->book, "abcd0001", "landing", "{}", NULL));
+    g_assert_true(journal_decide(f->book, "abcd0001", DECISION_GIVEN_UP, "t", NULL));
+    steps = journal_steps(f->book, "abcd0001", NULL);
+    g_assert_cmpuint(steps->len, ==, 3);
+    g_assert_cmpstr(((journal_step *)steps->pdata[1])->step, ==, "landing");
+    g_assert_cmpstr(((journal_step *)steps->pdata[2])->step, ==, "given-up");
+    g_assert_cmpint(((journal_step *)steps->pdata[0])->at, >=, before);
+}
+
 static void test_garbage(fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(f->dir, "garbage.db", NULL);
@@ -352,6 +435,8 @@ int main(int argc, char **argv)
     ADD("kept files are dropped for good, or stay", test_drop);
     ADD("kept files are known by their real directories", test_resolved);
     ADD("a newer schema is refused", test_newer);
+    ADD("an older schema is brought up to date", test_older);
+    ADD("the history is found by VM, id and time", test_history);
     ADD("garbage is refused by name", test_garbage);
     ADD("nobody else may read it", test_mode);
     return g_test_run();
