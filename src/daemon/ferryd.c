@@ -359,6 +359,18 @@ void ferryd_reload(ferryd *self)
     notify_manager(done);
 }
 
+gboolean ferryd_may_begin(ferryd *self, exchange *x)
+{
+    g_autofree char *path = settings_journal(self->conf);
+    g_autoptr(GError) error = NULL;
+
+    if (journal_probe(path, &error))
+        return TRUE;
+    log_error("no move can begin: %s", error->message);
+    exchange_fail(x, 507, "journal", "no move can begin at %s: %s", self->conf->name, error->message);
+    return FALSE;
+}
+
 void ferryd_compare(ferryd *self, JsonObject *start, exchange *x)
 {
     g_autofree char *id = g_uuid_string_random();

@@ -50,6 +50,10 @@ static void land(ferryd *self, exchange *x, const char *id, JsonObject *start, c
 {
     g_autoptr(GError) error = NULL;
 
+    if (!ferryd_may_begin(self, x)) {
+        admission_leave(self->arriving, id);
+        return;
+    }
     if (!workers_start(self->crew, id, start, &error)) {
         admission_leave(self->arriving, id);
         log_error("%.8s: no worker can be started: %s", id, error->message);

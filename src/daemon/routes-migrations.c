@@ -72,6 +72,8 @@ void routes_begin(ferryd *self, exchange *x, request *begun)
         return;
     }
     id = g_strdup(asked->id);
+    if (!ferryd_may_begin(self, x))
+        return;
     if (!outgoing_add(self->queue, g_steal_pointer(&asked), &error)) {
         exchange_fail(x, 500, "internal", "the move cannot be queued: %s", error->message);
         return;

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define BUSY_WAIT_MS   10000
@@ -61,7 +62,9 @@ gboolean journal_failed(journal *self, GError **error)
     const char *hint = "";
     GIOErrorEnum kind = G_IO_ERROR_FAILED;
 
-    if (code == SQLITE_FULL) {
+    int system = code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(self->db) : 0;
+
+    if (code == SQLITE_FULL || system == ENOSPC) {
         kind = G_IO_ERROR_NO_SPACE;
         hint = full = g_strdup_printf("; make room on the file system at %s", at);
     } else if (code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN) {
@@ -170,10 +173,16 @@ static gboolean read_version(journal *self, int *version, GError **error)
     return *version >= 0 || journal_failed(self, error);
 }
 
+static gboolean set_version(journal *self, int version, GError **error)
+{
+    g_autofree char *set = g_strdup_printf("PRAGMA user_version = %d", version);
+
+    return execute(self, set, error);
+}
+
 /* In a transaction: somebody else may have done it since we looked. */
 static gboolean upgrade(journal *self, GError **error)
 {
-    g_autofree char *set = g_strdup_printf("PRAGMA user_version = %d", SCHEMA_VERSION);
     int version;
 
     if (!read_version(self, &version, error))
@@ -181,7 +190,7 @@ static gboolean upgrade(journal *self, GError **error)
     for (int i = version; i < SCHEMA_VERSION; i++)
         if (!execute(self, upgrades[i], error))
             return FALSE;
-    return execute(self, set, error);
+    return set_version(self, SCHEMA_VERSION, error);
 }
 
 static gboolean make_schema(journal *self, gboolean read_only, GError **error)
@@ -242,6 +251,43 @@ journal *journal_open(const char *path, gboolean read_only, GError **error)
         !make_schema(self, read_only, error))
         return NULL;
     return g_steal_pointer(&self);
+}
+
+/* A row and the pages around it are small; but what began must also be able to end. */
+#define ROOM (4 << 20)
+
+static gboolean has_room(const char *path, GError **error)
+{
+    g_autofree char *directory = g_path_get_dirname(path), *at = NULL;
+    struct statvfs info;
+
+    if (statvfs(directory, &info) < 0 || (guint64)info.f_bavail * info.f_frsize >= ROOM)
+        return TRUE; /* writing tells the rest */
+    at = mounted_at(path);
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                "journal %s: less than %d MiB are free on the file system at %s; make room there", path,
+                ROOM >> 20, at);
+    return FALSE;
+}
+
+gboolean journal_probe(const char *path, GError **error)
+{
+    g_autoptr(journal) self = has_room(path, error) ? journal_open(path, FALSE, error) : NULL;
+    g_autoptr(GError) local = NULL;
+    int version;
+
+    if (!self)
+        return FALSE;
+    sqlite3_busy_timeout(self->db, 0);
+    /* What is there already, once more: a page that goes to the disk. */
+    if (journal_change(self, "probe", &local) &&
+        journal_settle(self, read_version(self, &version, &local) && set_version(self, version, &local),
+                       local ? NULL : &local))
+        return TRUE;
+    if (g_error_matches(local, G_IO_ERROR, G_IO_ERROR_BUSY))
+        return TRUE; /* somebody else is just writing to it */
+    g_propagate_error(error, g_steal_pointer(&local));
+    return FALSE;
 }
 
 void journal_close(journal *self)

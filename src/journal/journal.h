@@ -13,6 +13,8 @@ typedef struct journal journal;
 
 /* Creates it (mode 0600) with its schema if need be. */
 journal *journal_open(const char *path, gboolean read_only, GError **error);
+/* Can a migration begin: is there a journal, is it writable, and is there room for what one writes? Tries it, durably. */
+gboolean journal_probe(const char *path, GError **error);
 void journal_close(journal *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal, journal_close)
 

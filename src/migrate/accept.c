@@ -157,6 +157,33 @@ static gboolean launched(target *self, GError **error)
     return l.ours;
 }
 
+typedef struct {
+    target *self;
+    GError *no; /* out */
+} acceptance;
+
+/* What the journal cannot take now it can take as little of a refusal: it waits, and both guests are paused. */
+static gboolean record_acceptance(void *user, GError **error)
+{
+    acceptance *a = user;
+
+    if (status_commit(a->self->status, DECISION_ACCEPTED, a->self->token, error))
+        return TRUE;
+    if (insist_is_hopeless(*error))
+        a->no = g_steal_pointer(error);
+    return a->no != NULL;
+}
+
+static gboolean accepted(target *self, GError **error)
+{
+    acceptance a = {.self = self};
+
+    insist(self->status, record_acceptance, NULL, &a);
+    if (a.no)
+        g_propagate_error(error, a.no);
+    return !a.no;
+}
+
 gboolean accept_commit(target *self)
 {
     g_autoptr(GError) error = NULL;
@@ -171,7 +198,7 @@ gboolean accept_commit(target *self)
                             "a commit token came before the guest");
     else if (intake_verify(self, &error))
         guest = find_paused(self, &error);
-    if (guest && status_commit(self->status, DECISION_ACCEPTED, self->token, &error) &&
+    if (guest && accepted(self, &error) &&
         launched(self, &error)) {
         if (self->session)
             (void)control_send(self->session, CONTROL_STARTED, NULL, NULL);

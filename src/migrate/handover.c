@@ -195,8 +195,14 @@ static gboolean is_lost(void *user)
 
 static gboolean give_up(source *self, const char *token, GError **error)
 {
-    if (!self->group)
-        return status_commit(self->status, DECISION_GIVEN_UP, token, error);
+    if (!self->group && status_commit(self->status, DECISION_GIVEN_UP, token, error))
+        return TRUE;
+    if (!self->group) {
+        if (!g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+            status_set_error(self->status, "journal", "%s is not given up, and goes on here: %s",
+                             self->landing->machine->name, (*error)->message);
+        return FALSE;
+    }
     if (together_commit(self->group, self->status, token, is_lost, self, error))
         return TRUE;
     status_set_error(self->status, "group", "%s", (*error)->message);

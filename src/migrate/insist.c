@@ -44,3 +44,53 @@ gboolean insist_open_host(const job *work, virt_host **host, GError **error)
     *host = again;
     return TRUE;
 }
+
+typedef struct {
+    status *shown;
+    phase to;
+    gboolean success;
+} record;
+
+gboolean insist_is_hopeless(const GError *error)
+{
+    return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT) ||
+           g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) ||
+           g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+static gboolean written(gboolean ok, GError **error)
+{
+    if (ok || !insist_is_hopeless(*error))
+        return ok;
+    log_error("%s", (*error)->message);
+    g_clear_error(error);
+    return TRUE;
+}
+
+static gboolean advance(void *user, GError **error)
+{
+    record *r = user;
+
+    return written(status_advance(r->shown, r->to, error), error);
+}
+
+static gboolean end(void *user, GError **error)
+{
+    record *r = user;
+
+    return written(status_end(r->shown, r->success, error), error);
+}
+
+void insist_advance(status *shown, phase to)
+{
+    record r = {.shown = shown, .to = to};
+
+    insist(shown, advance, NULL, &r);
+}
+
+void insist_end(status *shown, gboolean success)
+{
+    record r = {.shown = shown, .success = success};
+
+    insist(shown, end, NULL, &r);
+}

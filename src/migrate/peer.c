@@ -18,6 +18,7 @@ static const struct {
     {"outgoing-off", 403}, {"unknown-vm", 404},  {"unknown-host", 404},   {"not-found", 404},
     {"conflict", 409},     {"blocked", 409},     {"not-running", 409},    {"unreachable", 502},
     {"peer-error", 502},   {"peer-expired", 502}, {"peer-untrusted", 502}, {"busy", 503},         {"slow", 504},
+    {"journal", 507},
 };
 
 int peer_status_of_code(const char *code)

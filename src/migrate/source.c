@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "migrate/await.h"
 #include "migrate/control.h"
+#include "migrate/insist.h"
 #include "migrate/peer.h"
 
 #include <string.h>
@@ -402,7 +403,6 @@ static gboolean write_landing(journal *book, gpointer user, GError **error)
 void source_finish(source *self, gboolean moved)
 {
     session_stats stats;
-    GError *error = NULL;
     gboolean good = FALSE;
 
     throttle_rest(self->throttle);
@@ -411,7 +411,7 @@ void source_finish(source *self, gboolean moved)
         (void)together_withdraw(self->group, because);
     }
     if (moved)
-        (void)status_advance(self->status, PHASE_CLEANING, NULL);
+        insist_advance(self->status, PHASE_CLEANING);
     if (moved)
         good = wayback_clean(self);
     if (!moved || self->returned)
@@ -421,10 +421,7 @@ void source_finish(source *self, gboolean moved)
         status_set_session(self->status, &stats);
     }
     job_remove_sockets(self->work);
-    if (!status_end(self->status, good, &error)) {
-        log_error("%s", error->message);
-        g_clear_error(&error);
-    }
+    insist_end(self->status, good);
 }
 
 /* What is usual for the guest is learned while the hosts compare and the target prepares. */
@@ -448,7 +445,10 @@ void source_run(source *self)
         compare(self);
         return;
     }
-    if (!journal_start(self, &error) || !status_enter(self->status, PHASE_COMPARING, &error))
+    if (!journal_start(self, &error)) {
+        status_leave_journal(self->status);
+        status_set_error(self->status, "journal", "%s (nothing has changed)", error->message);
+    } else if (!status_enter(self->status, PHASE_COMPARING, &error))
         (void)source_fail(self, error);
     else if (source_look(self) && (status_write(self->status, write_landing, self, &error) ||
                                    source_fail(self, error)))

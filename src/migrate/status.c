@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The state of a migration; see status.h. */
-#include "migrate/status.h"
+#include "migrate/status-inside.h"
 
 #include "base/log.h"
 
@@ -13,28 +13,6 @@
 #define RATE_WINDOW_US (3 * G_USEC_PER_SEC)
 /* A re-dial takes moments; what takes longer is worth a word. */
 #define SILENCE_US (2 * G_USEC_PER_SEC)
-
-struct status {
-    GMutex lock; /* guards all below, and the journal handle */
-    status_setup setup;
-    char *id, *role, *vm, *vm_uuid, *peer;
-    phase now;
-    gboolean cancelled, given_up;
-    journal_decision decision;
-    gint64 version;
-    gint64 began, phase_began, ended; /* Unix µs; 0: not yet */
-    char *waiting, *no_link; /* what for; NULL: nothing */
-    guint64 done, total; /* of this phase */
-    double rate;         /* bytes/s, 0: not known */
-    gint64 rate_at;      /* monotonic µs of the last sample */
-    session_stats stats;
-    status_limits limits;
-    gint64 blackout; /* µs, -1: not known */
-    status_settled settled;
-    JsonObject *changes, *way_back, *hold, *order;
-    findings *found;
-    char *error_code, *error_text;
-};
 
 status *status_new(const status_setup *setup)
 {
@@ -74,177 +52,19 @@ void status_free(status *self)
     g_free(self);
 }
 
-static void set_real(JsonObject *object, const char *member, gint64 microseconds)
-{
-    if (microseconds > 0)
-        json_object_set_double_member(object, member, (double)microseconds / G_USEC_PER_SEC);
-    else
-        json_object_set_null_member(object, member);
-}
-
-static void set_text(JsonObject *object, const char *member, const char *text)
-{
-    if (text)
-        json_object_set_string_member(object, member, text);
-    else
-        json_object_set_null_member(object, member);
-}
-
-static void set_child(JsonObject *object, const char *member, JsonObject *child)
-{
-    if (child)
-        json_object_set_object_member(object, member, json_object_ref(child));
-    else
-        json_object_set_null_member(object, member);
-}
-
-static void set_waiting(JsonObject *object, const status *self)
-{
-    g_autofree char *both = NULL;
-
-    if (phase_is_final(self->now)) {
-        set_text(object, "waiting", NULL);
-        return;
-    }
-    if (self->waiting && self->no_link)
-        both = g_strdup_printf("%s; %s", self->waiting, self->no_link);
-    set_text(object, "waiting", both ? both : self->waiting ? self->waiting : self->no_link);
-}
-
-static JsonObject *progress_json(const status *self)
-{
-    JsonObject *p = json_object_new();
-
-    json_object_set_int_member(p, "done", (gint64)self->done);
-    json_object_set_int_member(p, "total", (gint64)self->total);
-    json_object_set_int_member(p, "rate", (gint64)self->rate);
-    if (self->rate > 0 && self->total >= self->done)
-        json_object_set_int_member(p, "eta", (gint64)((double)(self->total - self->done) / self->rate));
-    else
-        json_object_set_null_member(p, "eta");
-    return p;
-}
-
-static JsonObject *channels_json(const status *self)
-{
-    JsonObject *c = json_object_new();
-
-    json_object_set_int_member(c, "alive", self->stats.channels_alive);
-    json_object_set_int_member(c, "wanted", self->setup.channels_wanted);
-    json_object_set_int_member(c, "lost", self->stats.channels_lost);
-    return c;
-}
-
-static void set_limit(JsonObject *object, const char *member, guint64 bytes)
-{
-    if (bytes)
-        json_object_set_int_member(object, member, (gint64)bytes);
-    else
-        json_object_set_null_member(object, member);
-}
-
-static JsonObject *limits_json(const status *self)
-{
-    const status_limits *l = &self->limits;
-    JsonObject *o = json_object_new();
-
-    set_limit(o, "bandwidth", l->own);
-    set_limit(o, "share", l->share);
-    set_limit(o, "claim", l->claim);
-    set_limit(o, "peer_share", l->peer_share);
-    set_limit(o, "rate", l->rate);
-    if (l->guard > 0)
-        json_object_set_double_member(o, "latency_guard", l->guard);
-    else
-        json_object_set_null_member(o, "latency_guard");
-    set_limit(o, "spared", l->spared);
-    return o;
-}
-
-static JsonObject *error_json(const status *self)
-{
-    JsonObject *e = json_object_new();
-
-    json_object_set_string_member(e, "code", self->error_code);
-    json_object_set_string_member(e, "text", self->error_text);
-    return e;
-}
-
-static void set_settled(JsonObject *object, status_settled settled)
-{
-    if (settled == SETTLED_UNKNOWN)
-        json_object_set_null_member(object, "settled");
-    else
-        json_object_set_boolean_member(object, "settled", settled == SETTLED_ALIVE);
-}
-
-/* One that was dead is looked at once more. */
-static status_settled settled_in(const char *text)
-{
-    g_autoptr(JsonObject) object = text ? json_parse(text, -1, NULL) : NULL;
-    gboolean alive;
-
-    return object && json_get_bool(object, "settled", &alive, NULL) && alive ? SETTLED_ALIVE
-                                                                            : SETTLED_UNKNOWN;
-}
-
-static JsonObject *to_json(const status *self)
-{
-    JsonObject *o = json_object_new();
-    const session_stats *s = &self->stats;
-
-    json_object_set_string_member(o, "id", self->id);
-    json_object_set_int_member(o, "version", self->version);
-    json_object_set_string_member(o, "role", self->role);
-    json_object_set_string_member(o, "vm", self->vm);
-    set_text(o, "vm_uuid", self->vm_uuid);
-    json_object_set_string_member(o, "peer", self->peer);
-    json_object_set_string_member(o, "phase", phase_name(self->now));
-    set_waiting(o, self);
-    set_real(o, "began", self->began);
-    set_real(o, "phase_began", self->phase_began);
-    set_real(o, "ended", self->ended);
-    json_object_set_object_member(o, "progress", progress_json(self));
-    json_object_set_int_member(o, "wire_bytes", (gint64)(s->wire_out + s->wire_in));
-    json_object_set_int_member(o, "logical_bytes",
-                               (gint64)(s->content[STREAM_DISK] + s->content[STREAM_MEMORY]));
-    json_object_set_int_member(o, "found_bytes", (gint64)s->found);
-    if (self->blackout >= 0)
-        json_object_set_double_member(o, "blackout_ms", (double)self->blackout / 1000);
-    else
-        json_object_set_null_member(o, "blackout_ms");
-    set_settled(o, self->settled);
-    if (self->ended)
-        json_object_set_double_member(o, "total_seconds",
-                                      (double)(self->ended - self->began) / G_USEC_PER_SEC);
-    else
-        json_object_set_null_member(o, "total_seconds");
-    json_object_set_object_member(o, "channels", channels_json(self));
-    json_object_set_object_member(o, "limits", limits_json(self));
-    set_child(o, "hold", self->hold);
-    set_child(o, "changes", self->changes);
-    set_child(o, "way_back", self->way_back);
-    set_child(o, "order", self->order);
-    json_object_set_array_member(o, "findings", findings_to_json(self->found));
-    json_object_set_null_member(o, "error");
-    if (self->error_code)
-        json_object_set_object_member(o, "error", error_json(self));
-    return o;
-}
-
 JsonObject *status_to_json(status *self)
 {
     JsonObject *o;
 
     g_mutex_lock(&self->lock);
-    o = to_json(self);
+    o = status_render(self);
     g_mutex_unlock(&self->lock);
     return o;
 }
 
 static char *to_text(const status *self)
 {
-    JsonObject *o = to_json(self);
+    JsonObject *o = status_render(self);
     char *text = json_text(o);
 
     json_object_unref(o);
@@ -258,6 +78,16 @@ static void unlock_changed(status *self)
     g_mutex_unlock(&self->lock);
     if (self->setup.changed)
         self->setup.changed(self->setup.user);
+}
+
+/* One that was dead is looked at once more. */
+static status_settled settled_in(const char *text)
+{
+    g_autoptr(JsonObject) object = text ? json_parse(text, -1, NULL) : NULL;
+    gboolean alive;
+
+    return object && json_get_bool(object, "settled", &alive, NULL) && alive ? SETTLED_ALIVE
+                                                                            : SETTLED_UNKNOWN;
 }
 
 gboolean status_write(status *self, gboolean (*write)(journal *book, gpointer user, GError **error),
@@ -292,9 +122,11 @@ gboolean status_restore(status *self, const journal_entry *entry, GError **error
     return TRUE;
 }
 
-const char *status_peer(const status *self)
+void status_leave_journal(status *self)
 {
-    return self->peer;
+    g_mutex_lock(&self->lock);
+    self->setup.journal = NULL;
+    g_mutex_unlock(&self->lock);
 }
 
 phase status_phase(status *self)
@@ -495,7 +327,7 @@ JsonObject *status_error_json(status *self)
     JsonObject *outer = json_object_new(), *e;
 
     g_mutex_lock(&self->lock);
-    e = error_json(self);
+    e = status_render_error(self);
     json_object_set_array_member(e, "findings", findings_to_json(self->found));
     g_mutex_unlock(&self->lock);
     json_object_set_object_member(outer, "error", e);

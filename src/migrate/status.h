@@ -45,6 +45,9 @@ gboolean status_write(status *self, gboolean (*write)(journal *book, gpointer us
 /* After a crash: goes on from what the journal says, instead of from the beginning. */
 gboolean status_restore(status *self, const journal_entry *entry, GError **error);
 
+/* It did not come to be in the journal: nothing of it is written from now on. */
+void status_leave_journal(status *self);
+
 phase status_phase(status *self);
 const char *status_peer(const status *self);
 /* FALSE: not a legal step (nothing changes), or the journal could not be written. */

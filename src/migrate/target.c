@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "migrate/budget.h"
 #include "migrate/control.h"
+#include "migrate/insist.h"
 #include "migrate/peer.h"
 #include "migrate/request.h"
 #include "migrate/seeding.h"
@@ -140,10 +141,12 @@ static gboolean judge(const rpc_packet *packet, rpc_direction direction, void *u
     if (permit_finished(self->allowed)) {
         if (!intake_loaded(self, error))
             return FALSE;
+        /* What cannot be written down now is said while the source can still go on. */
+        if (!status_advance(self->status, PHASE_SWITCHING, error))
+            return FALSE;
         g_mutex_lock(&self->lock);
         self->loaded = TRUE;
         target_leave_word(self);
-        (void)status_advance(self->status, PHASE_SWITCHING, NULL);
     }
     return TRUE;
 }
@@ -387,7 +390,11 @@ static gboolean prepare(target *self, landing_answer *answer, GError **error)
 {
     g_autoptr(GPtrArray) local = NULL;
 
-    if (!journal_start(self, error) || !status_enter(self->status, PHASE_LANDING, error))
+    if (!journal_start(self, error)) {
+        status_leave_journal(self->status);
+        return FALSE;
+    }
+    if (!status_enter(self->status, PHASE_LANDING, error))
         return FALSE;
     status_set_plan(self->status, self->made);
     local = networks_local_addresses(self->work->conf->migration, error);
@@ -465,7 +472,7 @@ static gboolean complete(target *self)
     gint64 deadline;
     gboolean alive;
 
-    (void)status_advance(self->status, PHASE_CLEANING, NULL);
+    insist_advance(self->status, PHASE_CLEANING);
     alive = accept_settle(self);
     if (self->given_back)
         return FALSE;
@@ -505,8 +512,7 @@ void target_finish(target *self, gboolean ours)
     if (!ours)
         abandon_landing(self);
     job_remove_sockets(self->work);
-    if (!status_end(self->status, good, &error))
-        log_error("%s", error->message);
+    insist_end(self->status, good);
 }
 
 void target_run(target *self)

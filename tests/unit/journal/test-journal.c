@@ -402,6 +402,25 @@ static void test_history(fixture *f, gconstpointer data)
     g_assert_cmpint(((journal_step *)steps->pdata[0])->at, >=, before);
 }
 
+static void test_probe(fixture *f, gconstpointer data)
+{
+    g_autofree char *new = g_build_filename(f->dir, "new.db", NULL), *nowhere = NULL;
+    g_autoptr(GError) error = NULL;
+    sqlite3 *db;
+
+    g_assert_true(journal_probe(f->path, &error));
+    g_assert_true(journal_probe(new, &error));
+    /* Somebody else is just writing: so it can be written. */
+    g_assert_cmpint(sqlite3_open(f->path, &db), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), ==, SQLITE_OK);
+    g_assert_true(journal_probe(f->path, &error));
+    sqlite3_close(db);
+    g_assert_no_error(error);
+    nowhere = g_build_filename(f->dir, "absent", "journal.db", NULL);
+    g_assert_false(journal_probe(nowhere, &error));
+    g_assert_nonnull(error);
+}
+
 static void test_garbage(fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(f->dir, "garbage.db", NULL);
@@ -437,6 +456,7 @@ int main(int argc, char **argv)
     ADD("a newer schema is refused", test_newer);
     ADD("an older schema is brought up to date", test_older);
     ADD("the history is found by VM, id and time", test_history);
+    ADD("whether it can be written is tried", test_probe);
     ADD("garbage is refused by name", test_garbage);
     ADD("nobody else may read it", test_mode);
     return g_test_run();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The status: one setter of the phase, one winner between cancelling and committing, and nothing shown that
  * the journal does not have. */
-#include "migrate/status.h"
+#include "migrate/insist.h"
 
 #include <glib/gstdio.h>
+#include <sqlite3.h>
 #include <string.h>
 
 #define ID "5d0f0000-0000-4000-8000-000000000001"
@@ -127,6 +128,64 @@ static void test_journal_gone(fixture *f, gconstpointer data)
     g_assert_cmpint(status_decision(f->shown), ==, DECISION_NONE);
 }
 
+static gpointer end_for_sure(gpointer data)
+{
+    fixture *f = data;
+
+    insist_end(f->shown, TRUE);
+    return NULL;
+}
+
+static void alter(fixture *f, const char *sql)
+{
+    sqlite3 *db;
+
+    g_assert_cmpint(sqlite3_open(f->path, &db), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_busy_timeout(db, 10000), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_exec(db, sql, NULL, NULL, NULL), ==, SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* Past the commit nothing is left out: what cannot be written now is written when it can be. */
+static void test_insisted(fixture *f, gconstpointer data)
+{
+    GThread *ends;
+    gboolean said = FALSE;
+
+    g_assert_true(status_advance(f->shown, PHASE_SWITCHING, NULL));
+    g_assert_true(status_commit(f->shown, DECISION_GIVEN_UP, "t", NULL));
+    insist_advance(f->shown, PHASE_CLEANING);
+    assert_journaled(f, "cleaning", DECISION_GIVEN_UP);
+    alter(f, "CREATE TRIGGER full BEFORE UPDATE ON migrations BEGIN SELECT RAISE(FAIL, 'no room'); END");
+    ends = g_thread_new("ends", end_for_sure, f);
+    while (!said) {
+        g_autofree char *says = waiting(f);
+        said = says && strstr(says, "no room");
+        g_thread_yield();
+    }
+    g_assert_cmpint(status_phase(f->shown), ==, PHASE_CLEANING);
+    alter(f, "DROP TRIGGER full");
+    g_thread_join(ends);
+    g_assert_cmpint(status_phase(f->shown), ==, PHASE_COMPLETED);
+    assert_journaled(f, "completed", DECISION_GIVEN_UP);
+    /* What will never be possible is not tried for ever. */
+    insist_advance(f->shown, PHASE_COMMITTING);
+}
+
+/* What never came to be in the journal ends all the same. */
+static void test_not_journaled(fixture *f, gconstpointer data)
+{
+    status_setup setup = {.id = "5d0f0000-0000-4000-8000-000000000002", .role = "source", .vm = "web01",
+                          .peer = "zulu", .channels_wanted = 4, .journal = f->book};
+    g_autoptr(status) other = status_new(&setup);
+
+    g_assert_false(status_enter(other, PHASE_COMPARING, NULL));
+    status_leave_journal(other);
+    status_set_error(other, "journal", "no room");
+    insist_end(other, FALSE);
+    g_assert_cmpint(status_phase(other), ==, PHASE_FAILED);
+}
+
 static void test_first_error(fixture *f, gconstpointer data)
 {
     g_autoptr(JsonObject) shown = NULL;
@@ -190,6 +249,8 @@ int main(int argc, char **argv)
     ADD("a cancel before the commit wins", test_cancel_wins);
     ADD("a commit before the cancel wins", test_commit_wins);
     ADD("what cannot be journaled is not decided", test_journal_gone);
+    ADD("past the commit it is insisted on", test_insisted);
+    ADD("what never began ends all the same", test_not_journaled);
     ADD("the first error is the one", test_first_error);
     ADD("goes on after a crash", test_restore);
     ADD("says that there is no link", test_no_link);
