@@ -49,4 +49,18 @@ const catalog_entry catalog_host[] = {
     {1106, FINDING_BLOCKS, "No name of a file",
      "A file was asked to have a name that is none: with a directory, or empty.",
      "A program other than `ferry` made this request: the name of a file alone."},
+    {1202, FINDING_NOTE, "File that the journal does not know",
+     "A file is called like what Ferry keeps (`.ferry-landed`, `.ferry-` and eight digits), and the "
+     "journal does not know it. Ferry leaves it alone.",
+     "Look at what it is, and remove it by hand."},
+    {1203, FINDING_NOTE, "Way back without its disk",
+     "A disk that was kept as the way back of a VM is not there any more.",
+     "Mount the file system it was on, if that is why."},
+    {1204, FINDING_NOTE, "Paused VM without a move",
+     "A VM is paused and has no stored definition, as a migration leaves it before its end, and the "
+     "journal has no move that brings it. Ferry leaves it alone.",
+     "Find out where it runs; if it does elsewhere, `virsh destroy` it here, and never resume it."},
+    {1205, FINDING_NOTE, "Copy of a VM that has left",
+     "A VM that was given to another host is here, and does not run.",
+     "Do not start it. Look at that host, then `virsh undefine` it here."},
     {0}};

@@ -185,6 +185,7 @@ static gboolean on_minute(gpointer user)
     self->minute = g_timeout_add_seconds(MINUTE_S, on_minute, self);
     moves_prune(self->known);
     replies_prune(self->answered);
+    tidy_offer(self->orphans, self->conf);
     ferryd_sweep(self);
     return G_SOURCE_REMOVE;
 }
@@ -233,6 +234,7 @@ ferryd *ferryd_new(const char *config, GError **error)
     self->known = moves_new(self->book, events_phase, self);
     self->recoveries = recovery_new(self->crew);
     self->index = indexer_new(program, accepted, is_busy, self);
+    self->orphans = tidy_new(program, accepted);
     self->queue = outgoing_new(self);
     (void)workers_adopt(self->crew);
     if (!events_take_up(self, error) || !listen_all(self, error))
@@ -264,6 +266,7 @@ void ferryd_free(ferryd *self)
     outgoing_free(self->queue);
     recovery_free(self->recoveries);
     indexer_free(self->index);
+    tidy_free(self->orphans);
     workers_free(self->crew);
     moves_free(self->known);
     admission_free(self->leaving);

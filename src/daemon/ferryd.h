@@ -19,6 +19,7 @@
 #include "daemon/pending.h"
 #include "daemon/recovery.h"
 #include "daemon/replies.h"
+#include "daemon/tidy.h"
 #include "daemon/token.h"
 #include "daemon/workers.h"
 #include "migrate/settings.h"
@@ -49,6 +50,7 @@ typedef struct ferryd {
     token *pairing;
     expiry *kept;
     indexer *index;
+    tidy *orphans;
     int lock;           /* that no other ferryd runs here */
     guint minute;       /* timer */
     gboolean sweeping, again; /* what has expired is being deleted; and shall be looked at once more */

@@ -65,6 +65,9 @@ JsonObject *hostinfo_json(ferryd *self, gboolean local)
         json_object_set_string_member(host, "settings_error", self->refused);
     else
         json_object_set_null_member(host, "settings_error");
+    json_object_set_array_member(host, "left_behind",
+                                 tidy_found(self->orphans) ? json_array_ref(tidy_found(self->orphans))
+                                                           : json_array_new());
     json_object_set_array_member(host, "networks", addresses(conf));
     json_object_set_object_member(host, "incoming",
                                   direction(conf->incoming, conf->max_incoming,

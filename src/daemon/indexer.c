@@ -85,7 +85,7 @@ void indexer_offer(indexer *self)
     if (self->busy(self->user))
         self->due = 0; /* what has moved may have left something */
     else if (!self->pid && g_get_monotonic_time() >= self->due) {
-        if (!spawn_indexer(self->program, self->config, &self->pid, &error)) {
+        if (!spawn_once(self->program, self->config, "--index", &self->pid, &error)) {
             log_warning("the index of seeds cannot be made: %s", error->message);
             self->due = g_get_monotonic_time() + PAUSE;
             return;

@@ -54,7 +54,8 @@ static gboolean start(const char *const *arguments, pid_t *pid, GError **error)
                          pid, error);
 }
 
-gboolean spawn_indexer(const char *program, const char *config, pid_t *pid, GError **error)
+gboolean spawn_once(const char *program, const char *config, const char *mode, pid_t *pid,
+                    GError **error)
 {
     const char *arguments[] = {program, "--index", "--config", config, NULL};
 

@@ -11,5 +11,6 @@ char *spawn_program(void);
  * (g_child_watch_add). */
 gboolean spawn_worker(const char *program, const char *config, const char *id, gboolean recover,
                       pid_t *pid, GError **error);
-/* The same for `program --config CONFIG --index`. */
-gboolean spawn_indexer(const char *program, const char *config, pid_t *pid, GError **error);
+/* The same for `program MODE --config CONFIG`: "--index", "--tidy". */
+gboolean spawn_once(const char *program, const char *config, const char *mode, pid_t *pid,
+                    GError **error);

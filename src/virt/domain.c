@@ -3,6 +3,7 @@
 #include "virt/conn.h"
 #include "virt/rewrite.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -50,6 +51,23 @@ virt_domain *virt_domain_find_uuid(virt_host *host, const char *uuid, GError **e
     else
         conn_error(error, "the VM with UUID %s cannot be looked up", uuid);
     return NULL;
+}
+
+GPtrArray *virt_host_domains(virt_host *host, GError **error)
+{
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(host->conn, &domains, 0);
+    GPtrArray *all;
+
+    if (count < 0) {
+        conn_error(error, "the VMs of this host cannot be listed");
+        return NULL;
+    }
+    all = g_ptr_array_new_with_free_func((GDestroyNotify)virt_domain_free);
+    for (int i = 0; i < count; i++)
+        g_ptr_array_add(all, wrap(domains[i]));
+    free(domains);
+    return all;
 }
 
 void virt_domain_free(virt_domain *self)

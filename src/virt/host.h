@@ -32,6 +32,8 @@ gboolean virt_host_qemu_owner(virt_host *self, uid_t *uid, gid_t *gid, GError **
 gboolean virt_host_versions(virt_host *self, char **libvirt, char **qemu, GError **error);
 
 virt_domain *virt_domain_find(virt_host *host, const char *name_or_uuid, GError **error);
+/* All of this host, running or not: of virt_domain, owned by the array. */
+GPtrArray *virt_host_domains(virt_host *host, GError **error);
 /* Never by name: a VM whose name looks like another's UUID is not found. */
 virt_domain *virt_domain_find_uuid(virt_host *host, const char *uuid, GError **error);
 void virt_domain_free(virt_domain *self);

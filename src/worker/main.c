@@ -9,6 +9,7 @@
 #include "migrate/target.h"
 #include "worker/boss.h"
 #include "worker/index.h"
+#include "worker/tidy.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -426,7 +427,7 @@ static void tear_down(worker *self)
 int main(int argc, char **argv)
 {
     g_autofree char *config = NULL, *id = NULL;
-    gboolean recover = FALSE, index = FALSE, version = FALSE;
+    gboolean recover = FALSE, index = FALSE, tidy = FALSE, version = FALSE;
     const GOptionEntry entries[] = {
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &config, "Settings (" SETTINGS_FILE ")", "FILE"},
         {"id", 0, 0, G_OPTION_ARG_STRING, &id, "The migration", "UUID"},
@@ -434,6 +435,8 @@ int main(int argc, char **argv)
          "Bring what the journal has of it to its end", NULL},
         {"index", 0, 0, G_OPTION_ARG_NONE, &index,
          "Bring the index of what need not be sent up to date instead", NULL},
+        {"tidy", 0, 0, G_OPTION_ARG_NONE, &tidy,
+         "Look for what moves have left behind instead", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version", NULL},
         {NULL}};
     g_autoptr(GOptionContext) context = g_option_context_new("- carry one migration, for ferryd");
@@ -454,6 +457,8 @@ int main(int argc, char **argv)
         ok = TRUE;
     } else if (index) {
         ok = index_run(config) == 0;
+    } else if (tidy) {
+        ok = tidy_run(config) == 0;
     } else if (!id) {
         g_printerr("ferry-worker: --id is needed; ferryd starts workers, people use 'ferry migrate'\n");
     } else {

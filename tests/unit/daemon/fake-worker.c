@@ -351,10 +351,11 @@ int main(int argc, char **argv)
 {
     fake f = {.link = -1};
     g_autofree char *config = NULL, *book = NULL;
-    gboolean again = FALSE;
+    gboolean again = FALSE, tidy = FALSE;
     const GOptionEntry entries[] = {{"config", 0, 0, G_OPTION_ARG_FILENAME, &config, NULL, NULL},
                                     {"id", 0, 0, G_OPTION_ARG_STRING, &f.id, NULL, NULL},
                                     {"recover", 0, 0, G_OPTION_ARG_NONE, &again, NULL, NULL},
+                                    {"tidy", 0, 0, G_OPTION_ARG_NONE, &tidy, NULL, NULL},
                                     {NULL}};
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) error = NULL;
@@ -373,6 +374,8 @@ int main(int argc, char **argv)
     if (!g_option_context_parse(context, &argc, &argv, &error) ||
         !(f.conf = settings_load(config, &error)))
         g_error("fake-worker: %s", error->message);
+    if (tidy)
+        return EXIT_SUCCESS;
     book = settings_journal(f.conf);
     f.book = journal_open(book, FALSE, &error);
     f.dir = settings_job_dir(f.conf, f.id);
