@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/events.h"
 #include "daemon/hostinfo.h"
+#include "daemon/jobdir.h"
 #include "daemon/notify.h"
 #include "daemon/routes.h"
 #include "daemon/shares.h"
@@ -197,6 +198,19 @@ static gboolean is_busy(gpointer user)
     return workers_count(self->crew) > 0;
 }
 
+/* Who has asked for a landing that goes on, and has not heard the answer, asks again. */
+static void restore_landings(ferryd *self)
+{
+    g_auto(GStrv) ids = jobdir_list(self->conf->run_dir);
+
+    for (char **id = ids; *id; id++) {
+        const char *peer =
+            workers_has(self->crew, *id) ? replies_restore(self->answered, *id) : NULL;
+        if (peer)
+            g_hash_table_replace(self->owners, g_strdup(*id), g_strdup(peer));
+    }
+}
+
 ferryd *ferryd_new(const char *config, GError **error)
 {
     g_autoptr(ferryd) self = g_new0(ferryd, 1);
@@ -222,7 +236,7 @@ ferryd *ferryd_new(const char *config, GError **error)
     self->fleeting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->owners = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     self->stuck = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    self->answered = replies_new();
+    self->answered = replies_new(self->conf->run_dir);
     self->pairing = token_new();
     self->kept = expiry_new();
     self->leaving = admission_new(self->conf->max_outgoing);
@@ -237,6 +251,7 @@ ferryd *ferryd_new(const char *config, GError **error)
     self->orphans = tidy_new(program, accepted);
     self->queue = outgoing_new(self);
     (void)workers_adopt(self->crew);
+    restore_landings(self);
     if (!events_take_up(self, error) || !listen_all(self, error))
         return NULL;
     outgoing_load(self->queue);

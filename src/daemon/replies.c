@@ -2,12 +2,18 @@
 /* Answers kept; see replies.h. */
 #include "daemon/replies.h"
 
+#include "base/fdio.h"
+#include "base/log.h"
+
 #include <string.h>
+
+#define LOG_AREA "landings"
 
 /* Prunings that what is over survives. */
 #define LIVES 2
 
 struct replies {
+    char *run_dir;
     GHashTable *table; /* id -> reply */
 };
 
@@ -28,10 +34,11 @@ static void reply_free(gpointer data)
     g_free(r);
 }
 
-replies *replies_new(void)
+replies *replies_new(const char *run_dir)
 {
     replies *self = g_new0(replies, 1);
 
+    self->run_dir = g_strdup(run_dir);
     self->table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, reply_free);
     return self;
 }
@@ -41,16 +48,53 @@ void replies_free(replies *self)
     if (!self)
         return;
     g_hash_table_unref(self->table);
+    g_free(self->run_dir);
     g_free(self);
 }
 
-void replies_begin(replies *self, const char *id, const char *peer, const char *request)
+static void add(replies *self, const char *id, const char *peer, const char *digest)
 {
     reply *r = g_new0(reply, 1);
 
     r->peer = g_strdup(peer);
-    r->digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, request, -1);
+    r->digest = g_strdup(digest);
     g_hash_table_replace(self->table, g_strdup(id), r);
+}
+
+static char *file_of(const replies *self, const char *id)
+{
+    return g_build_filename(self->run_dir, id, "asked.json", NULL);
+}
+
+void replies_begin(replies *self, const char *id, const char *peer, const char *request)
+{
+    g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, request, -1);
+    g_autofree char *file = file_of(self, id), *text = NULL;
+    g_autoptr(JsonObject) object = json_object_new();
+    g_autoptr(GError) error = NULL;
+
+    add(self, id, peer, digest);
+    json_object_set_string_member(object, "peer", peer);
+    json_object_set_string_member(object, "digest", digest);
+    text = json_text(object);
+    if (!fdio_replace_file(file, text, strlen(text), 0600, &error))
+        log_warning("a restart of ferryd will end this landing, if it comes before the answer: %s", error->message);
+}
+
+const char *replies_restore(replies *self, const char *id)
+{
+    g_autofree char *file = file_of(self, id), *text = NULL;
+    g_autoptr(JsonObject) object = NULL;
+    const char *peer, *digest;
+    gsize length;
+
+    if (g_file_get_contents(file, &text, &length, NULL))
+        object = json_parse(text, (gssize)length, NULL);
+    if (!object || !json_get_string(object, "peer", &peer, NULL) ||
+        !json_get_string(object, "digest", &digest, NULL))
+        return NULL;
+    add(self, id, peer, digest);
+    return ((reply *)g_hash_table_lookup(self->table, id))->peer;
 }
 
 gboolean replies_same(const replies *self, const char *id, const char *peer, const char *request)

@@ -7,12 +7,15 @@
 
 typedef struct replies replies;
 
-replies *replies_new(void);
+/* RUN_DIR/ID/asked.json has what is needed to know a request again after a restart of ferryd. */
+replies *replies_new(const char *run_dir);
 void replies_free(replies *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(replies, replies_free)
 
 /* A landing begins. `request` is what PEER asked for, as text. */
 void replies_begin(replies *self, const char *id, const char *peer, const char *request);
+/* The landing of a worker that was found when ferryd started. Returns its peer, borrowed; NULL: it is none. */
+const char *replies_restore(replies *self, const char *id);
 /* Is this the same that was asked for before, by the same? */
 gboolean replies_same(const replies *self, const char *id, const char *peer, const char *request);
 /* Its answer; `body` stays the caller's. Unknown ids are fine. */

@@ -2,6 +2,7 @@
 /* The source's side of a move, in order; see source.h. */
 #include "migrate/source-inside.h"
 
+#include "api/client.h"
 #include "base/hook.h"
 #include "base/log.h"
 #include "migrate/await.h"
@@ -14,6 +15,7 @@
 #define LOG_AREA "source"
 
 #define BUSY_PAUSE       G_TIME_SPAN_SECOND
+#define RESTART          (10 * G_TIME_SPAN_SECOND) /* of the target's ferryd */
 #define ABORT_TIMEOUT_MS 2000
 #define JOB_PAUSE_US     50000
 #define RUN_TRIES        60
@@ -178,15 +180,22 @@ static gboolean accept_answer(source *self, JsonObject *answer)
     return TRUE;
 }
 
-/* One call; the landing itself, at the target, may take longer than that. */
+/* One call; the landing itself, at the target, may take longer than that. Who asks again while ferryd is started anew there
+ * gets the answer all the same. */
 static gboolean ask_to_land(source *self, JsonObject *body, int *code, JsonObject **answer,
                             GError **error)
 {
+    gint64 until = g_get_monotonic_time() + (self->compare ? 0 : RESTART);
     g_autofree char *whose = g_strdup_printf("the answer of %s", self->asked->target);
     await *shown = await_begin(self->status, whose);
-    gboolean answered = peer_call(self->work, self->asked->target, "POST", "/v1/landings", body,
-                                  code, answer, error);
+    gboolean answered;
 
+    do {
+        g_clear_error(error);
+        answered = peer_call(self->work, self->asked->target, "POST", "/v1/landings", body, code,
+                             answer, error);
+    } while (!answered && (*error)->domain == CLIENT_ERROR && g_get_monotonic_time() < until &&
+             pause_cancellable(self, BUSY_PAUSE));
     await_end(shown);
     return answered;
 }

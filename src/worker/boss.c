@@ -23,6 +23,7 @@ struct boss {
     int listener, connection;
     guint listener_source, connection_source, timer, patience;
     char *phase;       /* last sent */
+    JsonObject *answer; /* the last that was sent: a ferryd that was restarted has lost it */
     GQueue *unsent;    /* of JsonObject: events for a connection that is not there */
     gint pending;      /* atomic: a look at the status is on its way to the main thread */
     gint64 status_at;  /* monotonic µs when one was last sent */
@@ -125,11 +126,22 @@ typedef struct {
     JsonObject *event;
 } outgoing;
 
+static void keep_answer(boss *self, JsonObject *event)
+{
+    const char *what;
+
+    if (!json_get_string(event, "event", &what, NULL) || strcmp(what, "answer"))
+        return;
+    g_clear_pointer(&self->answer, json_object_unref);
+    self->answer = json_object_ref(event);
+}
+
 static gboolean on_send(gpointer user)
 {
     g_autofree outgoing *out = user;
 
     shorten(out->event);
+    keep_answer(out->to, out->event);
     if (send_now(out->to, out->event))
         json_object_unref(out->event);
     else
@@ -183,6 +195,8 @@ static gboolean on_connection(gint fd, GIOCondition condition, gpointer user)
     self->connection_source =
         g_unix_fd_add(accepted, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, self);
     send_status(self);
+    if (self->answer && g_queue_is_empty(self->unsent))
+        (void)send_now(self, self->answer);
     while ((event = g_queue_pop_head(self->unsent))) {
         if (!send_now(self, event)) {
             g_queue_push_head(self->unsent, event);
@@ -244,6 +258,7 @@ void boss_free(boss *self)
     fdio_clear(&self->listener);
     (void)unlink(self->path);
     g_queue_free_full(self->unsent, (GDestroyNotify)json_object_unref);
+    g_clear_pointer(&self->answer, json_object_unref);
     g_free(self->phase);
     g_free(self->path);
     g_free(self);

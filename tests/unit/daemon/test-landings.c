@@ -225,6 +225,28 @@ static void the_limit_is_kept_in_order(fixture *f, gconstpointer extra)
     land(f->from_alpha, THREE, "web03", "201");
 }
 
+/* Nor is a landing lost with the ferryd that had begun it. */
+static void an_answer_outlives_ferryd(fixture *f, gconstpointer extra)
+{
+    asker first = {.f = f}, second = {.f = f};
+
+    start_thread(ask_for_slow, &first, &first.done);
+    wait_until(move_is(f->zulu, ONE, "phase", "mirroring"));
+    test_daemon_stop(f->zulu, SIGKILL);
+    wait_until(first.done);
+    g_assert_null(first.answer);
+    test_daemon_start(f->zulu);
+    land(f->from_xray, ONE, "slow", "409 conflict");
+    land(f->from_alpha, ONE, "another", "409 conflict");
+    start_thread(ask_for_slow, &second, &second.done);
+    wait_until(move_is(f->zulu, ONE, "phase", "mirroring"));
+    move_signal(f->zulu, ONE, SIGUSR2);
+    wait_until(second.done);
+    g_assert_cmpint(json_object_get_int_member(second.answer, "port"), ==, 1);
+    expect(f->from_alpha, "DELETE", "/v1/landings/" ONE, NULL, "204");
+    json_object_unref(second.answer);
+}
+
 /* Who has lost all links asks whether there is something to come back to. */
 static void whether_it_is_over_can_be_asked(fixture *f, gconstpointer extra)
 {
@@ -310,6 +332,7 @@ int main(int argc, char **argv)
     TEST(large_ones_are_refused, NULL);
     TEST(a_landing_is_its_peers, NULL);
     TEST(commits_come_by_the_control_port_too, NULL);
+    TEST(an_answer_outlives_ferryd, NULL);
     TEST(whether_it_is_over_can_be_asked, NULL);
     TEST(the_limit_is_kept_in_order, one);
     TEST(blocked_landings_give_their_slot_back, one);
