@@ -101,7 +101,7 @@ class Restarts(FerryCase):
         self.assert_tidy(guest, self.zulu)
         # By the target alone: its word ends the source's move as well.
         move = self.start_move(guest, *SWITCHES, *STORAGE)
-        self.wait_phase(move, "synchronizing", host=self.zulu)
+        self.wait_phase(move, "synchronizing")
         self.assertEqual(self.zulu.ferry("cancel", move).returncode, 0)
         self.assertEqual(self.wait_final(move, self.zulu)["phase"], "cancelled")
         last = self.wait_final(move)

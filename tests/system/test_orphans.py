@@ -44,7 +44,7 @@ class Orphans(FerryCase):
         self.alpha.write(stranger, "mine\n")
         self.alpha.write("/run/back.xml", definition)
         self.alpha.virsh("define", "/run/back.xml")
-        loose = self.new_guest("loose", host="zulu", start=False)
+        loose = self.new_guest("loose", host="zulu", start=False, nics=())
         self.zulu.write("/run/loose.xml", self.zulu.virsh("dumpxml", "--inactive", loose.name))
         self.zulu.virsh("undefine", loose.name)
         self.zulu.virsh("create", "/run/loose.xml", "--paused")
