@@ -249,7 +249,8 @@ static void show_progress(source *self, pace *memory, const move_progress *progr
     } else if (status_phase(self->status) == PHASE_SYNCHRONIZING) {
         status_set_progress(self->status, progress->memory_done,
                             progress->memory_done + progress->memory_remaining);
-        show_pace(self, memory, progress);
+        if (!self->hold || !hold_holds(self->hold))
+            show_pace(self, memory, progress);
     }
     g_mutex_lock(&self->lock);
     self->progressed = progress->disk_done + progress->memory_done + progress->iteration;

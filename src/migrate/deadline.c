@@ -24,9 +24,10 @@ struct deadline {
 };
 
 /* Nothing can be expected to move now. */
-static gboolean is_excused(const session_stats *stats)
+static gboolean is_excused(const deadline *self, const session_stats *stats, phase now)
 {
-    return stats->silent_since != 0;
+    return stats->silent_since != 0 ||
+           (now == PHASE_SYNCHRONIZING && self->of->hold && hold_holds(self->of->hold));
 }
 
 /* Changes with every byte of the guest's that crosses, and with every step of libvirt's job. */
@@ -80,7 +81,7 @@ static gboolean look_at_progress(deadline *self, const session_stats *stats, pha
 
     if (now >= PHASE_SWITCHING)
         limit = MIN(limit, STOPPED);
-    idle = patience_look(&self->idle, mark_of(self, stats, now), is_excused(stats),
+    idle = patience_look(&self->idle, mark_of(self, stats, now), is_excused(self, stats, now),
                          g_get_monotonic_time());
     say(self, now, idle, limit);
     return idle < limit ||

@@ -243,6 +243,16 @@ gboolean hold_is_due(hold *self)
     return self->granted && valve_is_dry(self->way);
 }
 
+gboolean hold_holds(hold *self)
+{
+    gboolean holds;
+
+    g_mutex_lock(&self->lock);
+    holds = self->state != OVER;
+    g_mutex_unlock(&self->lock);
+    return holds;
+}
+
 void hold_end(hold *self)
 {
     g_mutex_lock(&self->lock);

@@ -41,5 +41,7 @@ gboolean hold_look(hold *self, virt_domain *domain, gboolean sending, guint64 ar
 gboolean hold_is_ready(hold *self);
 /* A look is due at once: what passed last has been used up. */
 gboolean hold_is_due(hold *self);
+/* Is it held back still, or about to be? Then nothing need move. */
+gboolean hold_holds(hold *self);
 /* The migration has ended: nothing is held back any more. */
 void hold_end(hold *self);
