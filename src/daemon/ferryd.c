@@ -198,16 +198,20 @@ static gboolean is_busy(gpointer user)
     return workers_count(self->crew) > 0;
 }
 
-/* Who has asked for a landing that goes on, and has not heard the answer, asks again. */
+/* Who has asked for a landing that goes on, and has not heard the answer, asks again. And ferryd may have died before it had
+ * told the worker: one that knows already takes no notice. */
 static void restore_landings(ferryd *self)
 {
     g_auto(GStrv) ids = jobdir_list(self->conf->run_dir);
 
     for (char **id = ids; *id; id++) {
-        const char *peer =
+        g_autoptr(JsonObject) start =
             workers_has(self->crew, *id) ? replies_restore(self->answered, *id) : NULL;
-        if (peer)
-            g_hash_table_replace(self->owners, g_strdup(*id), g_strdup(peer));
+        if (!start)
+            continue;
+        g_hash_table_replace(self->owners, g_strdup(*id),
+                             g_strdup(json_object_get_string_member(start, "peer")));
+        (void)workers_send(self->crew, *id, start, -1, NULL);
     }
 }
 

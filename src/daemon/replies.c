@@ -52,12 +52,12 @@ void replies_free(replies *self)
     g_free(self);
 }
 
-static void add(replies *self, const char *id, const char *peer, const char *digest)
+static void add(replies *self, const char *id, const char *peer, const char *request)
 {
     reply *r = g_new0(reply, 1);
 
     r->peer = g_strdup(peer);
-    r->digest = g_strdup(digest);
+    r->digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, request, -1);
     g_hash_table_replace(self->table, g_strdup(id), r);
 }
 
@@ -68,33 +68,27 @@ static char *file_of(const replies *self, const char *id)
 
 void replies_begin(replies *self, const char *id, const char *peer, const char *request)
 {
-    g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, request, -1);
-    g_autofree char *file = file_of(self, id), *text = NULL;
-    g_autoptr(JsonObject) object = json_object_new();
+    g_autofree char *file = file_of(self, id);
     g_autoptr(GError) error = NULL;
 
-    add(self, id, peer, digest);
-    json_object_set_string_member(object, "peer", peer);
-    json_object_set_string_member(object, "digest", digest);
-    text = json_text(object);
-    if (!fdio_replace_file(file, text, strlen(text), 0600, &error))
-        log_warning("a restart of ferryd will end this landing, if it comes before the answer: %s", error->message);
+    add(self, id, peer, request);
+    if (!fdio_replace_file(file, request, strlen(request), 0600, &error))
+        log_warning("this landing does not outlive ferryd before it is answered: %s", error->message);
 }
 
-const char *replies_restore(replies *self, const char *id)
+JsonObject *replies_restore(replies *self, const char *id)
 {
     g_autofree char *file = file_of(self, id), *text = NULL;
-    g_autoptr(JsonObject) object = NULL;
-    const char *peer, *digest;
+    g_autoptr(JsonObject) start = NULL;
+    const char *peer;
     gsize length;
 
     if (g_file_get_contents(file, &text, &length, NULL))
-        object = json_parse(text, (gssize)length, NULL);
-    if (!object || !json_get_string(object, "peer", &peer, NULL) ||
-        !json_get_string(object, "digest", &digest, NULL))
+        start = json_parse(text, (gssize)length, NULL);
+    if (!start || !json_get_string(start, "peer", &peer, NULL))
         return NULL;
-    add(self, id, peer, digest);
-    return ((reply *)g_hash_table_lookup(self->table, id))->peer;
+    add(self, id, peer, text);
+    return g_steal_pointer(&start);
 }
 
 gboolean replies_same(const replies *self, const char *id, const char *peer, const char *request)

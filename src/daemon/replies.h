@@ -12,10 +12,11 @@ replies *replies_new(const char *run_dir);
 void replies_free(replies *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(replies, replies_free)
 
-/* A landing begins. `request` is what PEER asked for, as text. */
+/* A landing begins. `request` is what its worker is told to start, as text, with the peer and what it asked for. */
 void replies_begin(replies *self, const char *id, const char *peer, const char *request);
-/* The landing of a worker that was found when ferryd started. Returns its peer, borrowed; NULL: it is none. */
-const char *replies_restore(replies *self, const char *id);
+/* The landing of a worker that was found when ferryd started: what it was, or was about to be, told to start. Caller unrefs;
+ * NULL: it is none. */
+JsonObject *replies_restore(replies *self, const char *id);
 /* Is this the same that was asked for before, by the same? */
 gboolean replies_same(const replies *self, const char *id, const char *peer, const char *request);
 /* Its answer; `body` stays the caller's. Unknown ids are fine. */

@@ -265,6 +265,8 @@ static void on_message(fake *f, JsonObject *message, int fd)
     const char *op = json_object_get_string_member(message, "op");
     const char *mode = json_object_get_string_member_with_default(message, "mode", "");
 
+    if (!strcmp(op, "start") && f->phase)
+        return; /* told again by a ferryd that was restarted */
     if (!strcmp(op, "start") && !strcmp(mode, "land"))
         start_landing(f, message);
     else if (!strcmp(op, "start"))
