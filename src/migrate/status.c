@@ -71,6 +71,11 @@ static char *to_text(const status *self)
     return text;
 }
 
+const char *status_peer(const status *self)
+{
+    return self->peer;
+}
+
 /* Ends a critical section in which something shown has changed. */
 static void unlock_changed(status *self)
 {
