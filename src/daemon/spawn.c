@@ -57,7 +57,7 @@ static gboolean start(const char *const *arguments, pid_t *pid, GError **error)
 gboolean spawn_once(const char *program, const char *config, const char *mode, pid_t *pid,
                     GError **error)
 {
-    const char *arguments[] = {program, "--index", "--config", config, NULL};
+    const char *arguments[] = {program, mode, "--config", config, NULL};
 
     return start(arguments, pid, error);
 }
