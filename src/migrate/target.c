@@ -503,7 +503,10 @@ void target_finish(target *self, gboolean ours)
     target_close_door(self);
     if (self->session) {
         if (!ours && !self->session_over)
-            (void)control_send(self->session, CONTROL_ABORT, "the landing has ended", NULL);
+            (void)control_send(self->session, CONTROL_ABORT,
+                               status_is_cancelled(self->status) ? "it was cancelled there"
+                                                                 : "the landing has ended",
+                               NULL);
         (void)session_finish(self->session, FINISH_TIMEOUT_MS);
         session_get_stats(self->session, &stats);
         status_set_session(self->status, &stats);
