@@ -110,6 +110,6 @@ class FerryMixin:
         return self.popen(self._ferry(args), **kwargs)
 
     def workers(self):
-        """{pid in the host: argv} of ferry-worker processes; end one with host.kill(pid)."""
+        """{pid in the host: argv} of ferry-worker processes that carry a move; end one with host.kill(pid)."""
         return {pid: argv for pid, argv in self.processes().items()
-                if os.path.basename(argv[0]) == "ferry-worker"}
+                if os.path.basename(argv[0]) == "ferry-worker" and "--id" in argv}
