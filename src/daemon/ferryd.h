@@ -68,7 +68,7 @@ void ferryd_reload(ferryd *self);
 
 /* Can a move be written down? Else `x` has been answered. */
 gboolean ferryd_may_begin(ferryd *self, exchange *x);
-/* Starts a worker for a comparison (of ours or of a peer) and lets `x` wait for its answer. */
+/* Starts a worker for a comparison (of ours or of a peer), or to look at this host, and lets `x` wait for its answer. */
 void ferryd_compare(ferryd *self, JsonObject *start, exchange *x);
 /* Deletes soon what has expired, without waiting for the minute to be over. */
 void ferryd_sweep(ferryd *self);

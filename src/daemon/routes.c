@@ -14,6 +14,7 @@ const server_route routes_table[] = {
     {"POST", "/v1/migrations/*/resolve", ROUTE_LOCAL, routes_resolve},
     {"GET", "/v1/handovers/*", ROUTE_PEER, routes_handover},
     {"POST", "/v1/compare", ROUTE_LOCAL, routes_compare},
+    {"GET", "/v1/vms", ROUTE_LOCAL, routes_vms},
     {"POST", "/v1/returns", ROUTE_LOCAL, routes_return},
     {"GET", "/v1/way-backs/*", ROUTE_LOCAL | ROUTE_PEER, routes_way_back},
     {"DELETE", "/v1/way-backs/*", ROUTE_LOCAL | ROUTE_PEER, routes_end_way_back},

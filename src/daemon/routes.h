@@ -28,6 +28,7 @@ void routes_handover(exchange *x, gpointer user);
 /* An entry that has ended gets a worker again, in this phase and with this order. */
 gboolean resolve_reopen(ferryd *self, const journal_entry *entry, const char *to, order_what what,
                         order_state state, GError **error);
+void routes_vms(exchange *x, gpointer user);
 /* Does its peer, known or not, take VMs of this host? Else it has been answered. */
 gboolean routes_may_leave(ferryd *self, exchange *x, const char *target);
 /* Queues `begun` (taken over), and answers with the move it became. */

@@ -27,6 +27,8 @@ typedef struct {
     char *group;                        /* "group": with whom it switches over, only with hold; NULL: alone */
     request_limits limits;              /* not said: the host's settings */
     gint64 asked_by;                    /* "asked_by": the user's id, which ferryd sets; -1: not known */
+    JsonObject *report;                 /* "report": the comparison (docs/compare.schema.json) that this move must
+                                           still be; NULL: none */
 } request;
 
 /* Unknown members are refused (a typing error must not become a default). "id" is taken if present.
