@@ -491,9 +491,11 @@ static gboolean complete(target *self)
 void target_finish(target *self, gboolean ours)
 {
     session_stats stats;
-    g_autoptr(GError) error = NULL;
     gboolean good = FALSE;
 
+    /* Before its streams break, which would look like the reason. */
+    if (!ours && status_is_cancelled(self->status) && self->session && !self->session_over)
+        (void)control_send(self->session, CONTROL_ABORT, "it was cancelled there", NULL);
     if (ours) {
         good = complete(self) && !status_has_error(self->status);
         ours = !self->given_back;
@@ -503,10 +505,7 @@ void target_finish(target *self, gboolean ours)
     target_close_door(self);
     if (self->session) {
         if (!ours && !self->session_over)
-            (void)control_send(self->session, CONTROL_ABORT,
-                               status_is_cancelled(self->status) ? "it was cancelled there"
-                                                                 : "the landing has ended",
-                               NULL);
+            (void)control_send(self->session, CONTROL_ABORT, "the landing has ended", NULL);
         (void)session_finish(self->session, FINISH_TIMEOUT_MS);
         session_get_stats(self->session, &stats);
         status_set_session(self->status, &stats);
