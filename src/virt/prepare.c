@@ -170,16 +170,28 @@ static gboolean in_use(virt_host *host, const char *path, gboolean *used, GError
     return TRUE;
 }
 
+#define QCOW2_CLUSTER 65536 /* qemu-img's default */
+
 /* Has no guest data reached it? When in doubt: it has. */
 static gboolean is_untouched(const plan_disk *disk)
 {
     const char *argv[] = {"qemu-img", "map",   "--output=json", "-U",
                           "-f",       "qcow2", disk->new_path,  NULL};
-    g_autofree char *map = NULL;
+    guint64 last = disk->capacity - disk->capacity % QCOW2_CLUSTER;
+    g_autofree char *map = NULL, *begins = NULL;
     fdio_auto fd = -1;
+    char *end;
 
-    if (!strcmp(disk->new_format, "qcow2"))
-        return qemu_img(argv, &map, NULL) && !strstr(map, "\"zero\": false");
+    if (!strcmp(disk->new_format, "qcow2")) {
+        if (!qemu_img(argv, &map, NULL))
+            return FALSE;
+        /* A last cluster that is not whole is written when the file is made. */
+        begins = g_strdup_printf("\"start\": %" G_GUINT64_FORMAT ",", last);
+        end = last < disk->capacity ? strstr(map, begins) : NULL;
+        if (end)
+            *end = 0;
+        return !strstr(map, "\"zero\": false");
+    }
     fd = open(disk->new_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 && lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
 }
