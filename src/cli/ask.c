@@ -59,6 +59,13 @@ void ask_clear(ask *self)
     g_clear_pointer(&self->latency_guard, g_free);
 }
 
+gboolean ask_is_empty(const ask *self)
+{
+    return !self->switches && !self->storage && !self->formats && !self->way_back && !self->mirror &&
+           !self->verify && !self->bandwidth && !self->latency_guard && !self->hold &&
+           !self->cutover_at;
+}
+
 /* A path may hold a '=': then the one in front of "/" or "pool:" divides. */
 static const char *divider(const char *rule)
 {

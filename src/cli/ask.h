@@ -26,6 +26,8 @@ void ask_options(ask *self, GOptionEntry entries[ASK_OPTIONS]);
 #define ASK_HOLD_OPTIONS 2
 void ask_hold_options(ask *self, GOptionEntry entries[ASK_HOLD_OPTIONS]);
 void ask_clear(ask *self);
+/* Was none of them given? */
+gboolean ask_is_empty(const ask *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ask, ask_clear)
 
 /* docs/api.md, "Request"; of a return if `target` is NULL. NULL with G_IO_ERROR_INVALID_ARGUMENT, which says what is expected. */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const cli_command commands[] = {
-    {"compare", compare_command, "VM TARGET",
-     "tell whether a VM could move to a host, and what would change"},
+    {"compare", compare_command, "VM... TARGET",
+     "tell whether VMs could move to a host, and what would change"},
     {"explain", explain_command, "[CODE...]", "tell what the code of a finding means"},
     {"migrate", migrate_command, "VM TARGET", "move a running VM, with its disks, to another host"},
     {"return", return_command, "VM", "move a VM back to where it came from"},

@@ -127,7 +127,10 @@ int migration_exit_status(const migration *self)
         return CLI_OK;
     if (!strcmp(self->phase, "cancelled"))
         return CLI_CANCELLED;
-    return self->blocked_by || !g_strcmp0(self->error_code, "blocked") ? CLI_BLOCKED : CLI_FAILED;
+    return self->blocked_by || !g_strcmp0(self->error_code, "blocked") ||
+                   !g_strcmp0(self->error_code, "changed")
+               ? CLI_BLOCKED
+               : CLI_FAILED;
 }
 
 char *migration_short_id(const migration *self)

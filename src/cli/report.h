@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "cli/out.h"
 
+#define REPORT_VERSION 1 /* of the form of docs/compare.schema.json */
+
 /* Those that block come first. Nothing is printed if there are none. */
 void report_findings(JsonArray *found, out *to);
 /* The codes of those that block, each once: "FERRY-2001, FERRY-3004". NULL: none does, or `found` is NULL.

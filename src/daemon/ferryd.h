@@ -64,7 +64,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ferryd, ferryd_free)
 /* Reads the settings again; keeps the old ones if there is anything wrong with the new. */
 void ferryd_reload(ferryd *self);
 
-/* Starts a worker for a comparison (of ours or of a peer) and lets `x` wait for its answer. */
+/* Starts a worker for a comparison (of ours or of a peer), or to look at this host, and lets `x` wait for its answer. */
 void ferryd_compare(ferryd *self, JsonObject *start, exchange *x);
 /* Deletes soon what has expired, without waiting for the minute to be over. */
 void ferryd_sweep(ferryd *self);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* /v1/migrations and /v1/compare: what the local user asks for. */
+/* /v1/migrations, /v1/compare and /v1/vms: what the local user asks for. */
 #include "daemon/peers.h"
 #include "daemon/routes.h"
 #include "daemon/ways.h"
@@ -219,6 +219,15 @@ void routes_set(exchange *x, gpointer user)
     else
         set_running(self, x, id, &wanted);
     g_clear_error(&error);
+}
+
+void routes_vms(exchange *x, gpointer user)
+{
+    g_autoptr(JsonObject) start = json_object_new();
+
+    json_object_set_string_member(start, "op", "start");
+    json_object_set_string_member(start, "mode", "list");
+    ferryd_compare(user, start, x);
 }
 
 void routes_compare(exchange *x, gpointer user)

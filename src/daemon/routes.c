@@ -11,6 +11,7 @@ const server_route routes_table[] = {
     {"POST", "/v1/migrations/*/cancel", ROUTE_LOCAL, routes_cancel},
     {"POST", "/v1/migrations/*/cutover", ROUTE_LOCAL, routes_cutover},
     {"POST", "/v1/compare", ROUTE_LOCAL, routes_compare},
+    {"GET", "/v1/vms", ROUTE_LOCAL, routes_vms},
     {"POST", "/v1/returns", ROUTE_LOCAL, routes_return},
     {"GET", "/v1/way-backs/*", ROUTE_LOCAL | ROUTE_PEER, routes_way_back},
     {"DELETE", "/v1/way-backs/*", ROUTE_LOCAL | ROUTE_PEER, routes_end_way_back},

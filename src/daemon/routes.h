@@ -19,6 +19,7 @@ void routes_cutover(exchange *x, gpointer user);
 /* Is this time still to come? Else it has been answered. 0: none was given. */
 gboolean routes_time_ok(exchange *x, gint64 at);
 void routes_compare(exchange *x, gpointer user);
+void routes_vms(exchange *x, gpointer user);
 /* Does its peer, known or not, take VMs of this host? Else it has been answered. */
 gboolean routes_may_leave(ferryd *self, exchange *x, const char *target);
 /* Queues `begun` (taken over), and answers with the move it became. */

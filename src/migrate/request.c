@@ -3,6 +3,7 @@
 #include "migrate/request.h"
 
 #include "base/rate.h"
+#include "base/schema.h"
 #include "net/pki.h"
 
 #include <limits.h>
@@ -12,11 +13,12 @@
 #define NAME_MAX_VM  255
 #define WAY_BACK_MAX 8760
 #define TIME_MAX     99999999999 /* Unix seconds: the year 5138 */
+#define REPORT_MAX   (256 * 1024) /* bytes: a packet between ferryd and worker has twice that */
 
 static const char *const members[] = {"id",       "vm",      "target",   "switches",
                                       "storage",  "formats", "way_back", "mirror", "verify",
                                       "bandwidth", "latency_guard", "return_of",
-                                      "hold",     "cutover_at", NULL};
+                                      "hold",     "cutover_at", "report", NULL};
 
 static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static gboolean refuse(GError **error, const char *format, ...)
@@ -213,6 +215,24 @@ void request_limits_to_json(const request_limits *limits, JsonObject *object)
         json_object_set_double_member(object, "latency_guard", limits->latency_guard);
 }
 
+static gboolean take_report(JsonObject *object, JsonObject **report, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, "report");
+    g_auto(GStrv) wrong = NULL;
+    g_autofree char *text = NULL;
+
+    if (!node || JSON_NODE_HOLDS_NULL(node))
+        return TRUE;
+    wrong = schema_check(schema_compare(), "comparison", node, "/report");
+    if (*wrong)
+        return refuse(error, "%s", *wrong);
+    text = json_text(json_node_get_object(node));
+    if (strlen(text) > REPORT_MAX)
+        return refuse(error, "\"report\": more than %d KiB", REPORT_MAX / 1024);
+    *report = json_object_ref(json_node_get_object(node));
+    return TRUE;
+}
+
 request *request_from_json(JsonObject *object, GError **error)
 {
     g_autoptr(request) self = g_new0(request, 1);
@@ -228,6 +248,7 @@ request *request_from_json(JsonObject *object, GError **error)
         !request_limits_from_json(object, &self->limits, error) ||
         !json_opt_bool(object, "hold", &self->hold, FALSE, error) ||
         !request_time_from_json(object, "cutover_at", &self->cutover_at, error) ||
+        !take_report(object, &self->report, error) ||
         !take_map(object, "switches", &self->switch_keys, &self->switch_values,
                   request_check_switch, error) ||
         !take_map(object, "storage", &self->storage_keys, &self->storage_values,
@@ -299,6 +320,8 @@ JsonObject *request_to_json(const request *self)
         json_object_set_boolean_member(object, "hold", TRUE);
     if (self->cutover_at)
         json_object_set_int_member(object, "cutover_at", self->cutover_at);
+    if (self->report)
+        json_object_set_object_member(object, "report", json_object_ref(self->report));
     request_limits_to_json(&self->limits, object);
     return object;
 }
@@ -311,6 +334,7 @@ void request_free(request *self)
     g_free(self->vm);
     g_free(self->target);
     g_free(self->return_of);
+    g_clear_pointer(&self->report, json_object_unref);
     g_strfreev(self->switch_keys);
     g_strfreev(self->switch_values);
     g_strfreev(self->storage_keys);

@@ -25,6 +25,8 @@ typedef struct {
     gboolean hold;                      /* "hold": wait for the cutover with everything there */
     gint64 cutover_at;                  /* "cutover_at": Unix seconds, only with hold; 0: when told */
     request_limits limits;              /* not said: the host's settings */
+    JsonObject *report;                 /* "report": the comparison (docs/compare.schema.json) that this move must
+                                           still be; NULL: none */
 } request;
 
 /* Unknown members are refused (a typing error must not become a default). "id" is taken if present.

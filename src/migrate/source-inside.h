@@ -63,6 +63,13 @@ gboolean source_refuse(source *self, int code, const char *error_code, const cha
                        const char *text);
 gboolean source_fail(source *self, const GError *error);
 
+/* Phase landing: asks until the target has a free slot; a comparison asks once. FALSE: the status says why not. */
+gboolean source_land(source *self);
+/* The whole of a comparison: looks, asks the target, and answers. */
+void compare_run(source *self);
+/* The target has landed: is it still the move that was reported, if one was? FALSE: the status says what differs. */
+gboolean compare_is_expected(source *self);
+
 /* TRUE with an error once it was cancelled. */
 gboolean source_is_cancelled(source *self, GError **error);
 /* The session with its sockets, dialling. */

@@ -173,7 +173,7 @@ static gboolean accept_answer(source *self, JsonObject *answer)
 }
 
 /* Phase landing: asks until the target has a free slot. */
-static gboolean land(source *self)
+gboolean source_land(source *self)
 {
     g_autoptr(JsonObject) body = landing_request_to_json(self->landing);
     g_autofree char *waiting =
@@ -283,7 +283,7 @@ static gboolean move(source *self)
     }
     if (!status_enter(self->status, PHASE_LANDING, &error))
         return source_fail(self, error);
-    if (!land(self) || source_is_cancelled(self, &error))
+    if (!source_land(self) || !compare_is_expected(self) || source_is_cancelled(self, &error))
         return FALSE;
     if (!source_open_session(self, &error) || !status_enter(self->status, PHASE_MIRRORING, &error))
         return source_fail(self, error);
@@ -291,36 +291,6 @@ static gboolean move(source *self)
     if (!source_migrate(self, &error) && status_decision(self->status) == DECISION_NONE)
         status_set_error(self->status, "migration-failed", "libvirt: %s", error->message);
     return status_decision(self->status) == DECISION_GIVEN_UP;
-}
-
-static JsonObject *comparison(source *self)
-{
-    g_autoptr(JsonObject) state = status_to_json(self->status);
-    JsonObject *body = json_object_new();
-    JsonArray *found;
-
-    json_get_array(state, "findings", &found, NULL);
-    json_object_set_string_member(body, "vm", self->asked->vm);
-    json_object_set_string_member(body, "target", self->asked->target);
-    json_object_set_array_member(body, "findings", json_array_ref(found));
-    json_object_set_boolean_member(body, "possible", self->landed && self->landed->made);
-    if (self->landed && self->landed->made)
-        json_object_set_member(body, "changes",
-                               json_node_copy(json_object_get_member(state, "changes")));
-    return body;
-}
-
-static void compare(source *self)
-{
-    gboolean answered = source_look(self) && land(self);
-
-    /* Findings are an answer; that there is no VM, or no peer to ask, is an error. */
-    if (answered || !g_strcmp0(status_error_code(self->status), "blocked") ||
-        !g_strcmp0(status_error_code(self->status), "not-running"))
-        self->work->answer(200, comparison(self), self->work->user);
-    else
-        self->work->answer(peer_status_of_code(status_error_code(self->status)),
-                           status_error_json(self->status), self->work->user);
 }
 
 static gboolean journal_start(source *self, GError **error)
@@ -399,7 +369,7 @@ void source_run(source *self)
     g_autoptr(GError) error = NULL;
 
     if (self->compare) {
-        compare(self);
+        compare_run(self);
         return;
     }
     if (!journal_start(self, &error) || !status_enter(self->status, PHASE_COMPARING, &error))

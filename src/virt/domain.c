@@ -72,6 +72,22 @@ const char *virt_domain_uuid(const virt_domain *self)
     return self->uuid;
 }
 
+static virt_state state_of(int number)
+{
+    switch (number) {
+    case VIR_DOMAIN_RUNNING:
+    case VIR_DOMAIN_BLOCKED:
+        return VIRT_RUNNING;
+    case VIR_DOMAIN_PAUSED:
+        return VIRT_PAUSED;
+    case VIR_DOMAIN_SHUTOFF:
+    case VIR_DOMAIN_CRASHED:
+        return VIRT_SHUT_OFF;
+    default:
+        return VIRT_OTHER;
+    }
+}
+
 gboolean virt_domain_state(virt_domain *self, virt_state *state, GError **error)
 {
     hook_around("libvirt:state");
@@ -79,22 +95,45 @@ gboolean virt_domain_state(virt_domain *self, virt_state *state, GError **error)
 
     if (virDomainGetState(self->domain, &now, &reason, 0) < 0)
         return conn_error(error, "the state of VM %s is not known", self->name);
-    switch (now) {
-    case VIR_DOMAIN_RUNNING:
-    case VIR_DOMAIN_BLOCKED:
-        *state = VIRT_RUNNING;
-        break;
-    case VIR_DOMAIN_PAUSED:
-        *state = VIRT_PAUSED;
-        break;
-    case VIR_DOMAIN_SHUTOFF:
-    case VIR_DOMAIN_CRASHED:
-        *state = VIRT_SHUT_OFF;
-        break;
-    default:
-        *state = VIRT_OTHER;
-    }
+    *state = state_of(now);
     return TRUE;
+}
+
+static int by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(virDomainGetName(*(virDomainPtr const *)a),
+                  virDomainGetName(*(virDomainPtr const *)b));
+}
+
+JsonArray *virt_host_vms(virt_host *self, GError **error)
+{
+    static const char *const states[] = {[VIRT_RUNNING] = "running", [VIRT_PAUSED] = "paused",
+                                         [VIRT_SHUT_OFF] = "shut-off", [VIRT_OTHER] = "other"};
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(self->conn, &domains, 0);
+    JsonArray *list;
+
+    if (count < 0) {
+        conn_error(error, "libvirt does not tell the VMs of this host");
+        return NULL;
+    }
+    qsort(domains, (size_t)count, sizeof(*domains), by_name);
+    list = json_array_new();
+    for (int i = 0; i < count; i++) {
+        char uuid[VIR_UUID_STRING_BUFLEN] = "";
+        int state = VIR_DOMAIN_NOSTATE, reason;
+        JsonObject *object = json_object_new();
+
+        virDomainGetUUIDString(domains[i], uuid);
+        (void)virDomainGetState(domains[i], &state, &reason, 0); /* gone meanwhile: "other" */
+        json_object_set_string_member(object, "name", virDomainGetName(domains[i]));
+        json_object_set_string_member(object, "uuid", uuid);
+        json_object_set_string_member(object, "state", states[state_of(state)]);
+        json_array_add_object_element(list, object);
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    return list;
 }
 
 gboolean virt_domain_is_persistent(virt_domain *self, gboolean *persistent, GError **error)

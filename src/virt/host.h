@@ -39,6 +39,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virt_domain, virt_domain_free)
 const char *virt_domain_name(const virt_domain *self);
 const char *virt_domain_uuid(const virt_domain *self);
 
+/* All VMs of this host, running or not: [{"name", "uuid", "state"}], by name. */
+JsonArray *virt_host_vms(virt_host *self, GError **error);
+
 typedef enum { VIRT_RUNNING, VIRT_PAUSED, VIRT_SHUT_OFF, VIRT_OTHER } virt_state;
 gboolean virt_domain_state(virt_domain *self, virt_state *state, GError **error);
 gboolean virt_domain_is_persistent(virt_domain *self, gboolean *persistent, GError **error);

@@ -35,6 +35,7 @@ typedef struct {
     journal_entry *entry; /* recovering: what the journal says */
     source *source; /* one of the two, once it is clear which */
     target *target;
+    gboolean listing; /* or neither: only the VMs of this host are asked for */
 } worker;
 
 static void on_answer(int code, JsonObject *body, void *user)
@@ -46,6 +47,16 @@ static void on_answer(int code, JsonObject *body, void *user)
     json_object_set_int_member(event, "code", code);
     json_object_set_object_member(event, "body", body);
     boss_send(self->boss, event);
+}
+
+static JsonObject *error_body(const char *code, const char *text)
+{
+    JsonObject *outer = json_object_new(), *inner = json_object_new();
+
+    json_object_set_string_member(inner, "code", code);
+    json_object_set_string_member(inner, "text", text);
+    json_object_set_object_member(outer, "error", inner);
+    return outer;
 }
 
 static void on_changed(void *user)
@@ -83,12 +94,30 @@ static void tell_stuck(worker *self, const GError *error)
     boss_send(self->boss, event);
 }
 
+static void list_vms(worker *self)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(virt_host) host = virt_host_open(self->conf->libvirt_socket, &error);
+    JsonArray *vms = host ? virt_host_vms(host, &error) : NULL;
+    JsonObject *body;
+
+    if (!vms) {
+        on_answer(500, error_body("internal", error->message), self);
+        return;
+    }
+    body = json_object_new();
+    json_object_set_array_member(body, "vms", vms);
+    on_answer(200, body, self);
+}
+
 static gpointer run(gpointer user)
 {
     worker *self = user;
     g_autoptr(GError) error = NULL;
 
-    if (self->source && self->entry)
+    if (self->listing)
+        list_vms(self);
+    else if (self->source && self->entry)
         (void)source_recover(self->source, self->entry, &error);
     else if (self->source)
         source_run(self->source);
@@ -144,12 +173,7 @@ static gboolean start_target(worker *self, JsonObject *message, GError **error)
 
 static void bad_start(worker *self, const GError *error)
 {
-    JsonObject *outer = json_object_new(), *inner = json_object_new();
-
-    json_object_set_string_member(inner, "code", "bad-request");
-    json_object_set_string_member(inner, "text", error->message);
-    json_object_set_object_member(outer, "error", inner);
-    on_answer(400, outer, self);
+    on_answer(400, error_body("bad-request", error->message), self);
     g_idle_add(quit, self);
 }
 
@@ -159,13 +183,15 @@ static void on_start(worker *self, JsonObject *message)
     const char *mode;
     gboolean ok;
 
-    if (self->source || self->target) {
+    if (self->source || self->target || self->listing) {
         log_warning("told to start twice");
         return;
     }
-    ok = json_get_string(message, "mode", &mode, &error) &&
-         (!strcmp(mode, "land") ? start_target(self, message, &error)
-                                : start_source(self, message, mode, &error));
+    ok = json_get_string(message, "mode", &mode, &error);
+    self->listing = ok && !strcmp(mode, "list");
+    ok = ok && (self->listing           ? TRUE
+                : !strcmp(mode, "land") ? start_target(self, message, &error)
+                                        : start_source(self, message, mode, &error));
     if (ok)
         begin(self);
     else
@@ -258,7 +284,7 @@ static gboolean on_no_start(gpointer user)
 {
     worker *self = user;
 
-    if (!self->source && !self->target) {
+    if (!self->source && !self->target && !self->listing) {
         log_warning("nobody said within %d s what there is to do", START_TIMEOUT_S);
         g_main_loop_quit(self->loop);
     }

@@ -217,6 +217,13 @@ static void start_landing(fake *f, JsonObject *message)
         answer(f, 201, GOOD_LANDING);
 }
 
+static void list_vms(fake *f)
+{
+    f->fleeting = TRUE;
+    answer(f, 200, "{\"vms\": [{\"name\": \"web01\"}]}");
+    end(f, NULL);
+}
+
 /* Whoever is at the other end of a channel hears which one it got. */
 static void on_channel(JsonObject *message, int fd)
 {
@@ -265,6 +272,8 @@ static void on_message(fake *f, JsonObject *message, int fd)
 
     if (!strcmp(op, "start") && !strcmp(mode, "land"))
         start_landing(f, message);
+    else if (!strcmp(op, "start") && !strcmp(mode, "list"))
+        list_vms(f);
     else if (!strcmp(op, "start"))
         start_source(f, message, !strcmp(mode, "compare"));
     else if (!strcmp(op, "channel"))

@@ -356,10 +356,13 @@ static void comparisons_are_no_moves(fixture *f, gconstpointer extra)
 {
     g_autoptr(JsonObject) answer = local_call(f->alpha, "POST", "/v1/compare",
                                               "{\"vm\": \"web01\", \"target\": \"zulu\"}", 200);
+    g_autoptr(JsonObject) vms = local_call(f->alpha, "GET", "/v1/vms", NULL, 200);
     g_autoptr(JsonObject) list = local_call(f->alpha, "GET", "/v1/migrations?all=1", NULL, 200);
     JsonArray *array;
 
     g_assert_true(json_object_get_boolean_member(answer, "possible"));
+    g_assert_true(json_get_array(vms, "vms", &array, NULL));
+    g_assert_cmpint(json_array_get_length(array), ==, 1);
     g_assert_true(json_get_array(list, "migrations", &array, NULL));
     g_assert_cmpint(json_array_get_length(array), ==, 0);
     local_refused(f->alpha, "POST", "/v1/compare", "{\"vm\": \"early-a\", \"target\": \"zulu\"}",

@@ -46,6 +46,32 @@ static void a_full_request_survives_a_round_trip(void)
     g_assert_cmpstr(text, ==, json);
 }
 
+#define REPORT(vm, more)                                                                               \
+    "{\"vm\":" vm ",\"target\":\"zulu\",\"possible\":true,\"findings\":[],"                            \
+    "\"request\":{\"vm\":\"web01\",\"target\":\"zulu\"}" more "}"
+
+static void a_report_goes_along(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(request) r =
+        parse("{\"vm\":\"web01\",\"target\":\"zulu\",\"report\":" REPORT("\"web01\"", "") "}", &error);
+    g_autoptr(JsonObject) back = NULL;
+    g_autofree char *text = NULL;
+    g_autofree char *long_text = g_strnfill(300 * 1024, 'x');
+    g_autofree char *big = g_strdup_printf("{\"vm\":\"web01\",\"target\":\"zulu\",\"report\":" REPORT(
+                                               "\"web01\"", ",\"more\":\"%s\"") "}", long_text);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(json_object_get_string_member(r->report, "vm"), ==, "web01");
+    back = request_to_json(r);
+    text = json_text(json_object_get_object_member(back, "report"));
+    g_assert_cmpstr(text, ==, REPORT("\"web01\"", ""));
+    assert_refused("{\"vm\":\"web01\",\"target\":\"zulu\",\"report\":" REPORT("7", "") "}",
+                   "/report/vm: a string is expected");
+    assert_refused("{\"vm\":\"web01\",\"target\":\"zulu\",\"report\":[]}", "/report: an object is expected");
+    assert_refused(big, "more than 256 KiB");
+}
+
 /* A return knows its places itself. */
 static void a_return_takes_no_maps(void)
 {
@@ -230,6 +256,7 @@ int main(int argc, char **argv)
     g_test_add_func("/request/minimum", only_vm_and_target_are_needed);
     g_test_add_func("/request/return", a_return_takes_no_maps);
     g_test_add_func("/request/hold", a_hold_survives_a_round_trip);
+    g_test_add_func("/request/report", a_report_goes_along);
     g_test_add_func("/request/limits", limits_survive_a_round_trip);
     g_test_add_func("/request/nonsense", nonsense_is_refused_by_name);
     g_test_add_func("/request/rules", rules_are_checked);
