@@ -385,8 +385,10 @@ int main(int argc, char **argv)
     if (!g_option_context_parse(context, &argc, &argv, &error) ||
         !(f.conf = settings_load(config, &error)))
         g_error("fake-worker: %s", error->message);
-    if (tidy)
+    if (tidy) {
+        settings_free(f.conf);
         return EXIT_SUCCESS;
+    }
     book = settings_journal(f.conf);
     f.book = journal_open(book, FALSE, &error);
     f.dir = settings_job_dir(f.conf, f.id);
