@@ -283,27 +283,43 @@ static gboolean may_come_again(const sent_block *block)
     return block && block->request && block->known;
 }
 
-gboolean export_ahead_yield(export *self, uint64_t offset, uint64_t length)
+/* Forgets one block; TRUE: it was sent, and the target has had it, or will. With `lock` held. */
+static gboolean forget(export_ahead *self, uint64_t number)
 {
-    uint64_t end = (offset + length - 1) / OP_BLOCK + 1;
+    export *e = self->owner;
+
+    while (!e->over && may_come_again(g_hash_table_lookup(self->sent, &number)))
+        pthread_cond_wait(&e->room, &e->lock);
+    return g_hash_table_remove(self->sent, &number);
+}
+
+gboolean export_ahead_yield(export *self, export_cut *cut, uint64_t offset, uint64_t length)
+{
+    uint64_t first = offset / OP_BLOCK, last = (offset + length - 1) / OP_BLOCK;
+    gboolean going, was_sent, whole, undo[2] = {FALSE, FALSE}; /* of the first and the last */
     export_ahead *ahead = self->ahead;
-    gboolean going;
 
     if (!ahead)
         return TRUE;
     pthread_mutex_lock(&self->order);
-    for (uint64_t n = offset / OP_BLOCK; n < end; n++)
+    for (uint64_t n = first; n <= last; n++)
         (void)bitmap_set(ahead->touched, n);
     pthread_mutex_unlock(&self->order);
     pthread_mutex_lock(&self->lock);
-    for (uint64_t n = offset / OP_BLOCK; n < end && g_hash_table_size(ahead->sent); n++) {
-        while (!self->over && may_come_again(g_hash_table_lookup(ahead->sent, &n)))
-            pthread_cond_wait(&self->room, &self->lock);
-        (void)g_hash_table_remove(ahead->sent, &n);
+    for (uint64_t n = first; n <= last && g_hash_table_size(ahead->sent); n++) {
+        was_sent = forget(ahead, n);
+        whole = n * OP_BLOCK >= offset && MIN((n + 1) * OP_BLOCK, self->size) <= offset + length;
+        if (was_sent && !whole)
+            undo[n != first] = TRUE;
     }
     pthread_cond_broadcast(&self->room);
     going = !self->over;
     pthread_mutex_unlock(&self->lock);
+    /* The rest of a block that QEMU writes a part of is what QEMU has made of it, too. */
+    if (going && undo[0])
+        going = export_undo(self, cut, first * OP_BLOCK, MIN(OP_BLOCK, self->size - first * OP_BLOCK));
+    if (going && undo[1])
+        going = export_undo(self, cut, last * OP_BLOCK, MIN(OP_BLOCK, self->size - last * OP_BLOCK));
     return going;
 }
 

@@ -60,16 +60,30 @@ static gboolean add(export *self, flight_request *request, op *message, frame *k
     return going;
 }
 
-gboolean export_send_zero(export *self, export_cut *cut, uint64_t offset, uint64_t length,
+static gboolean send_zero(export *self, export_cut *cut, uint64_t offset, uint64_t length,
                           gboolean unmap)
 {
     op message = {.type = OP_ZERO, .unmap = unmap, .offset = offset, .length = length};
 
-    if (!export_ahead_yield(self, offset, length) || !add(self, cut->request, &message, NULL))
+    if (!add(self, cut->request, &message, NULL))
         return FALSE;
-    cut->hand->zeroes += length;
     export_push(self, &message, pump_frame(self->io, OP_HEADER));
     return TRUE;
+}
+
+gboolean export_send_zero(export *self, export_cut *cut, uint64_t offset, uint64_t length,
+                          gboolean unmap)
+{
+    if (!export_ahead_yield(self, cut, offset, length) ||
+        !send_zero(self, cut, offset, length, unmap))
+        return FALSE;
+    cut->hand->zeroes += length;
+    return TRUE;
+}
+
+gboolean export_undo(export *self, export_cut *cut, uint64_t offset, uint64_t length)
+{
+    return send_zero(self, cut, offset, length, TRUE);
 }
 
 gboolean export_send_flush(export *self, flight_request *request)
@@ -161,7 +175,7 @@ gboolean export_send_content(export *self, export_cut *cut, frame *f, uint64_t o
         export_keep_room(cut->hand, f);
         return TRUE;
     }
-    if (!export_finish_cut(self, cut) || !export_ahead_yield(self, offset, length)) {
+    if (!export_finish_cut(self, cut) || !export_ahead_yield(self, cut, offset, length)) {
         frame_unref(f);
         return FALSE;
     }

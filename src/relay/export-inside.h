@@ -90,6 +90,8 @@ gboolean export_send_zero(export *self, export_cut *cut, uint64_t offset, uint64
                           gboolean unmap);
 /* What export_send_content still has. */
 gboolean export_finish_cut(export *self, export_cut *cut);
+/* The same, of what was sent ahead: what it covers is nobody's but ours. */
+gboolean export_undo(export *self, export_cut *cut, uint64_t offset, uint64_t length);
 gboolean export_send_flush(export *self, flight_request *request);
 gboolean export_is_zero(const uint8_t *bytes, uint32_t length);
 /* Puts the header into the frame and sends it, in the order of the running digest. */
@@ -110,9 +112,9 @@ gboolean export_ahead_has(export *self, flight_request *request, uint64_t offset
                           const uint8_t *content, uint32_t length);
 /* Ends it, and undoes, as a part of the flush that `cut` is, what QEMU has not written. FALSE: it is over. */
 gboolean export_ahead_end(export *self, export_cut *cut);
-/* QEMU's own message for that range is about to be sent: nothing is sent ahead for it from now on, and what was does not
- * count any more. FALSE: it is over. */
-gboolean export_ahead_yield(export *self, uint64_t offset, uint64_t length);
+/* QEMU's own message for that range, a part of `cut`, is about to be sent: nothing is sent ahead for it from now on, and what
+ * was does not count any more. FALSE: it is over. */
+gboolean export_ahead_yield(export *self, export_cut *cut, uint64_t offset, uint64_t length);
 /* Nothing more is sent ahead; waits for its thread. */
 void export_ahead_stop(export *self);
 /* After that: what it has sent. */
