@@ -253,7 +253,9 @@ static void show_progress(source *self, pace *memory, const move_progress *progr
             show_pace(self, memory, progress);
     }
     g_mutex_lock(&self->lock);
-    self->progressed = progress->disk_done + progress->memory_done + progress->iteration;
+    self->progressed = progress->memory_done + progress->iteration;
+    if (status_phase(self->status) == PHASE_MIRRORING)
+        self->progressed += progress->disk_done;
     g_mutex_unlock(&self->lock);
 }
 

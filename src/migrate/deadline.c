@@ -30,14 +30,16 @@ static gboolean is_excused(const deadline *self, const session_stats *stats, pha
            (now == PHASE_SYNCHRONIZING && self->of->hold && hold_holds(self->of->hold));
 }
 
-/* Changes with every byte of the guest's that crosses, and with every step of libvirt's job. */
+/* Changes with every byte of the guest's that crosses, and with every step of libvirt's job. While memory is copied its disks
+ * do not count: what the guest writes reaches the target's images also when nothing else goes on there. */
 static guint64 mark_of(deadline *self, const session_stats *stats, phase now)
 {
     static const stream_kind kinds[] = {STREAM_RPC, STREAM_MEMORY, STREAM_DISK};
     guint64 sum = (guint64)now << 60;
 
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++)
-        sum += stats->payload_out[kinds[i]] + stats->payload_in[kinds[i]];
+        if (kinds[i] != STREAM_DISK || now != PHASE_SYNCHRONIZING)
+            sum += stats->payload_out[kinds[i]] + stats->payload_in[kinds[i]];
     g_mutex_lock(&self->of->lock);
     sum += self->of->progressed;
     g_mutex_unlock(&self->of->lock);

@@ -12,8 +12,6 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from ferrytest import STORAGE, SWITCHES, FerryCase, conf, wait_until  # noqa: E402
 
-ASAN = True
-
 
 class Hold(FerryCase):
     CONFS = {name: conf(networks={"link-timeout": "5"}) for name in ("alpha", "zulu")}

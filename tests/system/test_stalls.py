@@ -58,6 +58,7 @@ class Stalls(FerryCase):
         self.stays(guest, move, "stalled", "switching", "for 8 s")
         self.witness.wait_records(guest)
         go()
+        wait_until(lambda: guest.state(self.zulu) != "paused", 60, "what was loaded at zulu to go")
         self.assert_runs_at(guest, self.alpha)
         self.assert_tidy(guest, self.zulu)
         # Its ferryd is silent.
