@@ -56,7 +56,7 @@ class Faults(unittest.TestCase):
                     self.world.drop_guest()
 
     def test_a_give_up_that_is_not_durable_is_found(self):
-        self.broken("target.journal:accepted.after", faults.Kill("source", "worker"), ["source wrong:given-up"],
+        self.broken("target.libvirt:resume.after", faults.Kill("source", "worker"), ["source wrong:given-up"],
                     "two copies|known on")
 
     def test_a_source_that_resumes_without_the_targets_word_is_found(self):
